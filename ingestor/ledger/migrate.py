@@ -1,0 +1,48 @@
+"""Bring a ledger to this program's schema, at start."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from ingestor.errors import LedgerUnreadable
+from ingestor.ledger.schema import REVISION
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision that a ledger is at; None for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def migrate(connection: Connection, name: str) -> bool:
+    """Upgrade to `REVISION`; True if there was anything to do. Raises `LedgerUnreadable` for a newer ledger."""
+    present = revision_of(connection)
+    if present == REVISION:
+        return False
+    # Alembic takes 0.2 s to import, and almost every start has nothing to migrate.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from alembic.util.exc import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = ScriptDirectory.from_config(config)
+    if present is not None:
+        script = None
+        with contextlib.suppress(CommandError):
+            script = known.get_revision(present)
+        if script is None:
+            raise LedgerUnreadable(
+                f"{name}: this ledger was written by a newer ingestor (schema {present}, this program knows "
+                f"{REVISION}); run that version, or name another file in the setting `ledger`"
+            )
+    command.upgrade(config, "head")
+    return True

@@ -1,0 +1,237 @@
+"""Every question to the ledger: one function each, on a connection that the caller holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, literal, or_, select, tuple_
+
+from ingestor.ledger.rows import identity_of, ledger_entry, queued_source, split_path
+from ingestor.ledger.schema import facts, history, sources, uploads
+from ingestor.model import (
+    Content,
+    ContentId,
+    Counts,
+    HistoryEntry,
+    Known,
+    Lane,
+    LedgerEntry,
+    QueuedSource,
+    SourceState,
+    State,
+)
+
+_JOINED = select(sources, *(column.label(f"u_{column.name}") for column in uploads.c)).select_from(
+    sources.outerjoin(uploads, uploads.c.content_id == sources.c.content_id)
+)
+_KNOWN = select(
+    sources.c.name,
+    sources.c.device,
+    sources.c.inode,
+    sources.c.size_bytes,
+    sources.c.mtime_ns,
+    sources.c.ctime_ns,
+    sources.c.context,
+    sources.c.state,
+    sources.c.reason,
+    sources.c.message,
+    sources.c.request_id,
+    uploads.c.state.label("upload_state"),
+    uploads.c.expires_at,
+).select_from(sources.outerjoin(uploads, uploads.c.content_id == sources.c.content_id))
+
+
+def known(
+    connection: Connection, folder: str, directory: str, names: Sequence[str] | None
+) -> Mapping[str, Known]:
+    """What is held of the files of one directory (of those `names`, where given), by name."""
+    statement = _KNOWN.where(sources.c.folder == folder, sources.c.directory == directory)
+    if names is not None:
+        statement = statement.where(sources.c.name.in_(names))
+    return {
+        row.name: Known(
+            identity=identity_of(row),
+            context=row.context,
+            state=SourceState(row.state),
+            upload_state=None if row.upload_state is None else State(row.upload_state),
+            expires_at=row.expires_at,
+            reason=row.reason,
+            message=row.message,
+            request_id=row.request_id,
+        )
+        for row in connection.execute(statement)
+    }
+
+
+def due(
+    connection: Connection, lane: Lane, now: datetime, limit: int, batch: str | None
+) -> Sequence[QueuedSource]:
+    """The paths of a lane whose turn it is, in line order; only those of `batch`, where given."""
+    statement = (
+        select(sources)
+        .where(sources.c.state == SourceState.WAITING, sources.c.lane == int(lane), sources.c.ready_at <= now)
+        .order_by(sources.c.ready_at)
+        .limit(limit)
+    )
+    if batch is not None:
+        statement = statement.where(sources.c.batch == batch)
+    return [queued_source(row) for row in connection.execute(statement)]
+
+
+def next_ready_at(connection: Connection, batch: str | None) -> datetime | None:
+    """When the next waiting path's turn is; None when nobody waits."""
+    statement = select(func.min(sources.c.ready_at)).where(sources.c.state == SourceState.WAITING)
+    if batch is not None:
+        statement = statement.where(sources.c.batch == batch)
+    ready_at: datetime | None = connection.execute(statement).scalar()
+    return ready_at
+
+
+def next_expiry_at(connection: Connection) -> datetime | None:
+    statement = select(func.min(uploads.c.expires_at)).where(uploads.c.state.in_((State.LIVE, State.RENEWING)))
+    expires_at: datetime | None = connection.execute(statement).scalar()
+    return expires_at
+
+
+def content(connection: Connection, content_id: ContentId) -> Content:
+    row = connection.execute(select(uploads).where(uploads.c.content_id == content_id)).one()
+    return Content(digest=row.digest, purpose=row.purpose, metadata=row.metadata, content_id=content_id)
+
+
+def content_states(connection: Connection, digests: Sequence[str]) -> Mapping[ContentId, State]:
+    """Where the contents with these digests stand."""
+    statement = select(uploads.c.content_id, uploads.c.state).where(uploads.c.digest.in_(digests))
+    return {row.content_id: State(row.state) for row in connection.execute(statement)}
+
+
+# -- for operators ---------------------------------------------------------------------------------
+
+
+def counts(connection: Connection, now: datetime, within: timedelta) -> Counts:
+    statement = (
+        select(sources.c.folder, sources.c.state, uploads.c.state, func.count())
+        .select_from(sources.outerjoin(uploads, uploads.c.content_id == sources.c.content_id))
+        .group_by(sources.c.folder, sources.c.state, uploads.c.state)
+    )
+    by_state: dict[tuple[str, str], int] = {}
+    for folder, state, upload_state, number in connection.execute(statement):
+        shown = upload_state if state == SourceState.DONE and upload_state else state
+        by_state[folder, shown] = by_state.get((folder, shown), 0) + number
+    expiring = (
+        select(sources.c.folder, func.count())
+        .select_from(sources.join(uploads, uploads.c.content_id == sources.c.content_id))
+        .where(
+            sources.c.state == SourceState.DONE,
+            uploads.c.state.in_((State.LIVE, State.RENEWING)),
+            uploads.c.expires_at <= now + within,
+        )
+        .group_by(sources.c.folder)
+    )
+    return Counts(
+        by_state=by_state,
+        expiring={folder: number for folder, number in connection.execute(expiring)},
+        next_expiry_at=next_expiry_at(connection),
+    )
+
+
+def entries(
+    connection: Connection,
+    *,
+    states: Sequence[str] = (),
+    folder: str | None = None,
+    expires_before: datetime | None = None,
+    limit: int | None = None,
+    after: tuple[str, str] | None = None,
+) -> Sequence[LedgerEntry]:
+    """Every path, in path order; only those in `states` (as shown to users), where given.
+
+    Page by page with `limit` and `after`, the (folder, path) of the last one seen.
+    """
+    statement = _JOINED.order_by(sources.c.folder, sources.c.directory, sources.c.name).limit(limit)
+    if folder is not None:
+        statement = statement.where(sources.c.folder == folder)
+    if expires_before is not None:
+        statement = statement.where(uploads.c.expires_at <= expires_before)
+    if states:
+        done = (sources.c.state == SourceState.DONE) & uploads.c.state.in_(states)
+        statement = statement.where(or_(sources.c.state.in_(states), done))
+    if after is not None:
+        place = tuple_(sources.c.folder, sources.c.directory, sources.c.name)
+        statement = statement.where(place > tuple_(*_literals(after)))
+    return list(_rows(connection, statement))
+
+
+def _literals(after: tuple[str, str]) -> tuple[Any, Any, Any]:
+    folder, path = after
+    directory, name = split_path(path)
+    return literal(folder), literal(directory, sources.c.directory.type), literal(name, sources.c.name.type)
+
+
+def find(connection: Connection, wanted: str, places: Sequence[tuple[str, str]]) -> Sequence[LedgerEntry]:
+    """The paths that a user means by `wanted`: a file id, or one of `places` (folder, path)."""
+    found = list(_rows(connection, _JOINED.where(uploads.c.file_id == wanted)))
+    for folder, path in places:
+        directory, name = split_path(path)
+        statement = _JOINED.where(
+            sources.c.folder == folder, sources.c.directory == directory, sources.c.name == name
+        )
+        found.extend(entry for entry in _rows(connection, statement) if entry not in found)
+    return found
+
+
+def find_former(connection: Connection, file_id: str) -> Sequence[tuple[str, str]]:
+    """The (folder, path) that once had this file id, by the story."""
+    statement = (
+        select(history.c.folder, history.c.path)
+        .where(history.c.listed, func.instr(history.c.detail, f'"file_id":"{file_id}"') > 0)
+        .distinct()
+    )
+    return [(row.folder, row.path) for row in connection.execute(statement)]
+
+
+def _rows(connection: Connection, statement: Select[Any]) -> Iterator[LedgerEntry]:
+    return (ledger_entry(row) for row in connection.execute(statement))
+
+
+def story(connection: Connection, folder: str, path: str) -> Sequence[HistoryEntry]:
+    """All that happened to a path, oldest first."""
+    statement = select(history).where(history.c.folder == folder, history.c.path == path).order_by(history.c.seq)
+    return [_history(row) for row in connection.execute(statement)]
+
+
+def lines_after(connection: Connection, seq: int, limit: int) -> Sequence[HistoryEntry]:
+    """The manifest's lines above `seq`, in order."""
+    statement = (
+        select(history).where(history.c.listed, history.c.seq > seq).order_by(history.c.seq).limit(limit)
+    )
+    return [_history(row) for row in connection.execute(statement)]
+
+
+def count_lines(connection: Connection, up_to_seq: int) -> int:
+    statement = select(func.count()).where(history.c.listed, history.c.seq <= up_to_seq)
+    number: int = connection.execute(statement).scalar_one()
+    return number
+
+
+def _history(row: Any) -> HistoryEntry:
+    return HistoryEntry(
+        seq=row.seq,
+        at=row.at,
+        folder=row.folder,
+        path=row.path,
+        event=row.event,
+        listed=row.listed,
+        detail=row.detail,
+    )
+
+
+def fact(connection: Connection, name: str) -> Any:
+    return connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
+
+
+def all_facts(connection: Connection) -> Mapping[str, Any]:
+    return {row.name: row.value for row in connection.execute(select(facts))}
+
+

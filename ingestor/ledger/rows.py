@@ -1,0 +1,127 @@
+"""Rows to values and back, and the one spelling of a manifest line."""
+
+from __future__ import annotations
+
+import posixpath
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert
+
+from ingestor.ledger.schema import history
+from ingestor.model import Event, FileIdentity, Lane, LedgerEntry, QueuedSource, SourceFile, SourceState
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """`a/b/c.jpg` to (`a/b`, `c.jpg`); the directory of a file in the root is empty."""
+    return posixpath.split(path)
+
+
+def join_path(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name
+
+
+def instant_text(instant: datetime | None) -> str | None:
+    """RFC 3339 in UTC, to the second where there is no fraction."""
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+
+
+def identity_of(row: Any) -> FileIdentity:
+    return FileIdentity(
+        device=row.device,
+        inode=row.inode,
+        size_bytes=row.size_bytes,
+        mtime_ns=row.mtime_ns,
+        ctime_ns=row.ctime_ns,
+    )
+
+
+def queued_source(row: Any) -> QueuedSource:
+    source = SourceFile(
+        folder=row.folder,
+        root=Path(row.root),
+        path=join_path(row.directory, row.name),
+        identity=identity_of(row),
+    )
+    return QueuedSource(source=source, context=row.context, lane=Lane(row.lane), attempt=row.attempt)
+
+
+def ledger_entry(row: Any) -> LedgerEntry:
+    """From a row of `sources` joined with `uploads`, the latter's columns prefixed `u_`."""
+    state = row.u_state if row.state == SourceState.DONE and row.u_state else row.state
+    return LedgerEntry(
+        folder=row.folder,
+        path=join_path(row.directory, row.name),
+        root=Path(row.root),
+        state=state,
+        identity=identity_of(row),
+        attempt=row.attempt,
+        ready_at=row.ready_at,
+        found_at=row.found_at,
+        changed_at=row.changed_at,
+        reason=row.reason,
+        message=row.message,
+        request_id=row.request_id or row.u_request_id,
+        put_away=row.put_away,
+        content_id=row.content_id,
+        digest=row.u_digest,
+        purpose=row.u_purpose,
+        metadata=row.u_metadata,
+        generation=row.u_generation,
+        key=row.u_idempotency_key,
+        file_id=row.u_file_id,
+        mime_type=row.u_mime_type,
+        size_bytes=row.u_size_bytes,
+        width_px=row.u_width_px,
+        height_px=row.u_height_px,
+        created_at=row.u_created_at,
+        expires_at=row.u_expires_at,
+        normalised=tuple(row.u_normalised or ()),
+    )
+
+
+def receipt_detail(root: str, path: str, upload: Row[Any]) -> dict[str, Any]:
+    """What a manifest line says of an upload. INTERFACE.md, Manifest."""
+    return {
+        "source": str(Path(root) / path),
+        "sha256": upload.digest,
+        "idempotency_key": upload.idempotency_key,
+        "generation": upload.generation,
+        "file_id": upload.file_id,
+        "purpose": upload.purpose,
+        "mime_type": upload.mime_type,
+        "size_bytes": upload.size_bytes,
+        "width_px": upload.width_px,
+        "height_px": upload.height_px,
+        "created_at": instant_text(upload.created_at),
+        "expires_at": instant_text(upload.expires_at),
+        "metadata": upload.metadata,
+        "replayed": bool(upload.replayed),
+        "normalised": upload.normalised or [],
+        "sent_sha256": upload.sent_sha256,
+        "request_id": upload.request_id,
+    }
+
+
+def tell(
+    connection: Connection,
+    at: datetime,
+    folder: str,
+    path: str,
+    event: str,
+    detail: dict[str, Any],
+    *,
+    listed: bool = False,
+) -> None:
+    """Add to the story of a path."""
+    connection.execute(
+        insert(history).values(at=at, folder=folder, path=path, event=event, listed=listed, detail=detail)
+    )
+
+
+def tell_manifest(
+    connection: Connection, at: datetime, folder: str, path: str, event: Event, detail: dict[str, Any]
+) -> None:
+    """Add a line to the manifest, in the transaction of the change that it tells of."""
+    tell(connection, at, folder, path, event, detail, listed=True)

@@ -1,0 +1,186 @@
+"""The ledger in the flow's words, over whichever database `_read` and `_write` reach."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+
+from ingestor.ledger import reads, writes
+from ingestor.model import (
+    Candidate,
+    Content,
+    ContentId,
+    Counts,
+    HistoryEntry,
+    Intent,
+    Known,
+    Lane,
+    LedgerEntry,
+    Payload,
+    QueuedSource,
+    Receipt,
+    SourceFile,
+    Standing,
+    State,
+)
+from ingestor.ports import Clock
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SqlLedger(ABC):
+    """Implements `ports.Ledger`. Every method that changes something is durable when it returns.
+
+    All raise `DiskFault` when the disk is full, broken or read-only, and `LedgerUnreadable` when the ledger is corrupt.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    @abstractmethod
+    async def _read(
+        self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+
+    @abstractmethod
+    async def _write(
+        self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+
+    # -- discovery
+
+    async def known(
+        self, folder: str, directory: str, names: Sequence[str] | None = None
+    ) -> Mapping[str, Known]:
+        return await self._read(reads.known, folder, directory, names)
+
+    async def take(self, candidates: Sequence[Candidate], batch: str | None) -> None:
+        await self._write(writes.take, candidates, batch, self._clock.now())
+
+    async def vanish(self, folder: str, path: str, message: str) -> None:
+        await self._write(writes.vanish, folder, path, message, self._clock.now())
+
+    async def due(self, lane: Lane, limit: int, batch: str | None) -> Sequence[QueuedSource]:
+        return await self._read(reads.due, lane, self._clock.now(), limit, batch)
+
+    async def next_ready_at(self, batch: str | None) -> datetime | None:
+        return await self._read(reads.next_ready_at, batch)
+
+    # -- the flow
+
+    async def enter(self, source: SourceFile, context: str, content: Content) -> Standing:
+        return await self._write(writes.enter, source, context, content, self._clock.now())
+
+    async def intend(self, content_id: ContentId, profile: str, *, fresh: bool = False) -> Intent:
+        return await self._write(writes.intend, content_id, profile, self._clock.now(), fresh=fresh)
+
+    async def complete(self, source: SourceFile, intent: Intent, payload: Payload, receipt: Receipt) -> bool:
+        return await self._write(writes.complete, source, intent, payload, receipt, self._clock.now())
+
+    async def list_source(self, source: SourceFile, content_id: ContentId) -> None:
+        await self._write(writes.list_source, source, content_id, self._clock.now())
+
+    async def finish(self, source: SourceFile, put_away: str | None) -> None:
+        await self._write(writes.finish, source, put_away, self._clock.now())
+
+    async def quarantine(
+        self,
+        source: SourceFile,
+        content_id: ContentId | None,
+        reason: str,
+        message: str,
+        request_id: str | None,
+    ) -> bool:
+        return await self._write(
+            writes.quarantine, source, content_id, reason, message, request_id, self._clock.now()
+        )
+
+    async def note_put_away(self, source: SourceFile, put_away: str) -> None:
+        await self._write(writes.note_put_away, source, put_away, self._clock.now())
+
+    async def postpone(
+        self,
+        source: SourceFile,
+        *,
+        event: str,
+        reason: str,
+        message: str,
+        request_id: str | None,
+        attempt: int,
+        delay_seconds: float,
+    ) -> None:
+        now = self._clock.now()
+        ready_at = now + timedelta(seconds=delay_seconds)
+        await self._write(
+            writes.postpone, source, event, reason, message, request_id, attempt, ready_at, now
+        )
+
+    # -- the manifest
+
+    async def lines_after(self, seq: int, limit: int) -> Sequence[HistoryEntry]:
+        return await self._read(reads.lines_after, seq, limit)
+
+    async def count_lines(self, up_to_seq: int) -> int:
+        return await self._read(reads.count_lines, up_to_seq)
+
+    async def start_numbering_after(self, seq: int) -> None:
+        await self._write(writes.start_numbering_after, seq, self._clock.now())
+
+    # -- time and operators
+
+    async def expire(self, limit: int = 200) -> int:
+        return await self._write(writes.expire, self._clock.now(), limit)
+
+    async def next_expiry_at(self) -> datetime | None:
+        return await self._read(reads.next_expiry_at)
+
+    async def purge(self, content_id: ContentId, file_id: str, why: str) -> bool:
+        return await self._write(writes.purge, content_id, file_id, why, self._clock.now())
+
+    async def put_back(self, folder: str, path: str) -> str | None:
+        return await self._write(writes.put_back, folder, path, self._clock.now())
+
+    async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
+        return await self._write(writes.want_renewal, content_id, batch, self._clock.now())
+
+    async def counts(self, within: timedelta) -> Counts:
+        return await self._read(reads.counts, self._clock.now(), within)
+
+    async def entries(
+        self,
+        *,
+        states: Sequence[str] = (),
+        folder: str | None = None,
+        expires_before: datetime | None = None,
+        limit: int | None = None,
+        after: tuple[str, str] | None = None,
+    ) -> Sequence[LedgerEntry]:
+        return await self._read(
+            reads.entries, states=states, folder=folder, expires_before=expires_before, limit=limit, after=after
+        )
+
+    async def find(self, wanted: str, places: Sequence[tuple[str, str]]) -> Sequence[LedgerEntry]:
+        return await self._read(reads.find, wanted, places)
+
+    async def find_former(self, file_id: str) -> Sequence[tuple[str, str]]:
+        return await self._read(reads.find_former, file_id)
+
+    async def story(self, folder: str, path: str) -> Sequence[HistoryEntry]:
+        return await self._read(reads.story, folder, path)
+
+    async def content_states(self, digests: Sequence[str]) -> Mapping[ContentId, State]:
+        return await self._read(reads.content_states, digests)
+
+    async def set_fact(self, name: str, value: Any) -> None:
+        await self._write(writes.set_fact, name, value, self._clock.now())
+
+    async def fact(self, name: str) -> Any:
+        return await self._read(reads.fact, name)
+
+    async def facts(self) -> Mapping[str, Any]:
+        return await self._read(reads.all_facts)
