@@ -106,9 +106,7 @@ class MetadataRejected(IngestorError):
 class EnvironmentFault(IngestorError):
     """Nobody's image is at fault. `reason` is a word for tables, `retry_seconds` when to look again."""
 
-    def __init__(
-        self, reason: str, message: str, *, retry_seconds: float = 5.0, request_id: str | None = None
-    ) -> None:
+    def __init__(self, reason: str, message: str, *, retry_seconds: float = 5.0, request_id: str | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         self.retry_seconds = retry_seconds

@@ -255,17 +255,31 @@ class Quarantined:
 Outcome = Done | Snoozed | Retry | Quarantined
 
 
-# -- what the ledger remembers ---------------------------------------------------------------------
+# -- discovery -------------------------------------------------------------------------------------
+
+SIDECAR_SUFFIX = ".json"
+"""`NAME.EXT.json` beside an image adds to its metadata."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A settled file, and what besides its bytes decides what is uploaded for it."""
+class Sighting:
+    """An image file as it was seen in a listing."""
 
     source: SourceFile
     context: str
     """Changes when the folder's purpose or metadata, or the sidecar, do."""
-    lane: Lane = Lane.FRESH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Something in a drop folder that is not taken, and why."""
+
+    path: str
+    reason: str
+    message: str = ""
+
+
+# -- what the ledger remembers ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from ingestor.model import FileId, Lane, Payload, RateHeaders, Receipt, RemoteFile, UploadRequest
+from ingestor.model import (
+    Content,
+    ContentId,
+    Counts,
+    FileId,
+    HistoryEntry,
+    Intent,
+    Known,
+    Lane,
+    LedgerEntry,
+    Outcome,
+    Payload,
+    QueuedSource,
+    RateHeaders,
+    Receipt,
+    RemoteFile,
+    Sighting,
+    SourceFile,
+    Standing,
+    State,
+    UploadRequest,
+)
 
 
 class Clock(Protocol):
@@ -89,3 +111,143 @@ class Observer(Protocol):
     """Told what happened; never changes what happens."""
 
     def notice(self, event: str, **facts: Any) -> None: ...
+
+
+class Ledger(Protocol):
+    """The durable memory. What changes something is durable when it returns.
+
+    All raise `DiskFault` when the disk is full, broken or read-only, and `LedgerUnreadable` when the ledger is corrupt.
+    """
+
+    async def open(self) -> None:
+        """Create or migrate."""
+
+    async def close(self) -> None: ...
+
+    # -- discovery
+
+    async def known(self, folder: str, directory: str, names: Sequence[str] | None = None) -> Mapping[str, Known]:
+        """What is held of the files of one directory (of those `names`, where given), by name."""
+
+    async def take(self, sightings: Sequence[Sighting], lane: Lane, batch: str | None) -> None:
+        """Put settled files in line, in this order; one that waits as it is keeps its place and its attempts."""
+
+    async def vanish(self, folder: str, path: str, message: str) -> None:
+        """The file is not there any more. What was promised for it stays as it is."""
+
+    async def due(self, lane: Lane, limit: int, batch: str | None) -> Sequence[QueuedSource]:
+        """The paths of a lane whose turn it is, in line order; only those of `batch`, where given."""
+
+    async def next_ready_at(self, batch: str | None) -> datetime | None:
+        """When the next waiting path's turn is; None when nobody waits."""
+
+    # -- the flow
+
+    async def enter(self, source: SourceFile, context: str, content: Content) -> Standing:
+        """Tie a path to its content, and say where that content stands."""
+
+    async def intend(self, content_id: ContentId, profile: str, *, fresh: bool = False) -> Intent:
+        """What is to be sent; an unfinished intent is taken up again, unless a `fresh` generation is asked for."""
+
+    async def complete(self, source: SourceFile, intent: Intent, payload: Payload, receipt: Receipt) -> bool:
+        """Record the receipt with its manifest lines; False if another attempt completed this generation before."""
+
+    async def list_source(self, source: SourceFile, content_id: ContentId) -> None:
+        """The manifest line of a path whose content was uploaded for another one."""
+
+    async def finish(self, source: SourceFile, put_away: str | None) -> None:
+        """The path is done with: recorded, listed and put away."""
+
+    async def quarantine(
+        self, source: SourceFile, content_id: ContentId | None, reason: str, message: str, request_id: str | None
+    ) -> bool:
+        """Take a path out of line, with a manifest line that says why; False if other bytes came meanwhile."""
+
+    async def note_put_away(self, source: SourceFile, put_away: str) -> None:
+        """Where a quarantined file went."""
+
+    async def postpone(
+        self,
+        source: SourceFile,
+        *,
+        event: str,
+        reason: str,
+        message: str,
+        request_id: str | None,
+        attempt: int,
+        delay_seconds: float,
+    ) -> None:
+        """Later again, with this many attempts spent."""
+
+    # -- the manifest
+
+    async def lines_after(self, seq: int, limit: int) -> Sequence[HistoryEntry]:
+        """The manifest's lines above `seq`, in order."""
+
+    async def count_lines(self, up_to_seq: int) -> int: ...
+
+    async def start_numbering_after(self, seq: int) -> None:
+        """Number what happens from now on above `seq`: a manifest outlived the ledger that had written it."""
+
+    # -- time and operators
+
+    async def expire(self, limit: int = 200) -> int:
+        """Mark what the API has purged by now; how many, at most `limit`."""
+
+    async def next_expiry_at(self) -> datetime | None: ...
+
+    async def purge(self, content_id: ContentId, file_id: str, why: str) -> bool:
+        """The file is gone at the API; False if the content has another id by now, or is about to."""
+
+    async def put_back(self, folder: str, path: str) -> str | None:
+        """A quarantined path waits again; where its file had been put away, if it had."""
+
+    async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
+        """Put one path of a live content in line for the next generation; False if there is none."""
+
+    async def counts(self, within: timedelta) -> Counts: ...
+
+    async def entries(
+        self,
+        *,
+        states: Sequence[str] = (),
+        folder: str | None = None,
+        expires_before: datetime | None = None,
+        limit: int | None = None,
+        after: tuple[str, str] | None = None,
+    ) -> Sequence[LedgerEntry]:
+        """Every path, in path order, page by page with `limit` and `after` (the last one seen)."""
+
+    async def find(self, wanted: str, places: Sequence[tuple[str, str]]) -> Sequence[LedgerEntry]:
+        """The paths that a user means by `wanted`: a file id, or one of `places` (folder, path)."""
+
+    async def find_former(self, file_id: str) -> Sequence[tuple[str, str]]:
+        """The (folder, path) that once had this file id."""
+
+    async def story(self, folder: str, path: str) -> Sequence[HistoryEntry]:
+        """All that happened to a path, oldest first."""
+
+    async def content_states(self, digests: Sequence[str]) -> Mapping[ContentId, State]: ...
+
+    async def set_fact(self, name: str, value: Any) -> None:
+        """Keep a JSON value for the next start."""
+
+    async def fact(self, name: str) -> Any: ...
+
+    async def facts(self) -> Mapping[str, Any]: ...
+
+
+class Manifest(Protocol):
+    """The list for others: a file that holds every listed line of the ledger's history."""
+
+    async def open(self) -> None:
+        """Complete the file, or make it anew where it is not what the ledger tells. Raises `DiskFault`."""
+
+    async def flush(self) -> None:
+        """Every line that the ledger has is in the file, and on disk. Raises `DiskFault`."""
+
+
+class Ingest(Protocol):
+    """`pipeline.ingest_one` with its tools: what an engine runs for each path."""
+
+    async def __call__(self, queued: QueuedSource) -> Outcome: ...

@@ -43,9 +43,7 @@ _KNOWN = select(
 ).select_from(sources.outerjoin(uploads, uploads.c.content_id == sources.c.content_id))
 
 
-def known(
-    connection: Connection, folder: str, directory: str, names: Sequence[str] | None
-) -> Mapping[str, Known]:
+def known(connection: Connection, folder: str, directory: str, names: Sequence[str] | None) -> Mapping[str, Known]:
     """What is held of the files of one directory (of those `names`, where given), by name."""
     statement = _KNOWN.where(sources.c.folder == folder, sources.c.directory == directory)
     if names is not None:
@@ -65,9 +63,7 @@ def known(
     }
 
 
-def due(
-    connection: Connection, lane: Lane, now: datetime, limit: int, batch: str | None
-) -> Sequence[QueuedSource]:
+def due(connection: Connection, lane: Lane, now: datetime, limit: int, batch: str | None) -> Sequence[QueuedSource]:
     """The paths of a lane whose turn it is, in line order; only those of `batch`, where given."""
     statement = (
         select(sources)
@@ -174,9 +170,7 @@ def find(connection: Connection, wanted: str, places: Sequence[tuple[str, str]])
     found = list(_rows(connection, _JOINED.where(uploads.c.file_id == wanted)))
     for folder, path in places:
         directory, name = split_path(path)
-        statement = _JOINED.where(
-            sources.c.folder == folder, sources.c.directory == directory, sources.c.name == name
-        )
+        statement = _JOINED.where(sources.c.folder == folder, sources.c.directory == directory, sources.c.name == name)
         found.extend(entry for entry in _rows(connection, statement) if entry not in found)
     return found
 
@@ -203,9 +197,7 @@ def story(connection: Connection, folder: str, path: str) -> Sequence[HistoryEnt
 
 def lines_after(connection: Connection, seq: int, limit: int) -> Sequence[HistoryEntry]:
     """The manifest's lines above `seq`, in order."""
-    statement = (
-        select(history).where(history.c.listed, history.c.seq > seq).order_by(history.c.seq).limit(limit)
-    )
+    statement = select(history).where(history.c.listed, history.c.seq > seq).order_by(history.c.seq).limit(limit)
     return [_history(row) for row in connection.execute(statement)]
 
 
@@ -233,5 +225,3 @@ def fact(connection: Connection, name: str) -> Any:
 
 def all_facts(connection: Connection) -> Mapping[str, Any]:
     return {row.name: row.value for row in connection.execute(select(facts))}
-
-

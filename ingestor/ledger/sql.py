@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from ingestor.ledger import reads, writes
 from ingestor.model import (
-    Candidate,
     Content,
     ContentId,
     Counts,
@@ -23,6 +22,7 @@ from ingestor.model import (
     Payload,
     QueuedSource,
     Receipt,
+    Sighting,
     SourceFile,
     Standing,
     State,
@@ -48,19 +48,15 @@ class SqlLedger(ABC):
     ) -> T: ...
 
     @abstractmethod
-    async def _write(
-        self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T: ...
+    async def _write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T: ...
 
     # -- discovery
 
-    async def known(
-        self, folder: str, directory: str, names: Sequence[str] | None = None
-    ) -> Mapping[str, Known]:
+    async def known(self, folder: str, directory: str, names: Sequence[str] | None = None) -> Mapping[str, Known]:
         return await self._read(reads.known, folder, directory, names)
 
-    async def take(self, candidates: Sequence[Candidate], batch: str | None) -> None:
-        await self._write(writes.take, candidates, batch, self._clock.now())
+    async def take(self, sightings: Sequence[Sighting], lane: Lane, batch: str | None) -> None:
+        await self._write(writes.take, sightings, lane, batch, self._clock.now())
 
     async def vanish(self, folder: str, path: str, message: str) -> None:
         await self._write(writes.vanish, folder, path, message, self._clock.now())
@@ -96,9 +92,7 @@ class SqlLedger(ABC):
         message: str,
         request_id: str | None,
     ) -> bool:
-        return await self._write(
-            writes.quarantine, source, content_id, reason, message, request_id, self._clock.now()
-        )
+        return await self._write(writes.quarantine, source, content_id, reason, message, request_id, self._clock.now())
 
     async def note_put_away(self, source: SourceFile, put_away: str) -> None:
         await self._write(writes.note_put_away, source, put_away, self._clock.now())
@@ -116,9 +110,7 @@ class SqlLedger(ABC):
     ) -> None:
         now = self._clock.now()
         ready_at = now + timedelta(seconds=delay_seconds)
-        await self._write(
-            writes.postpone, source, event, reason, message, request_id, attempt, ready_at, now
-        )
+        await self._write(writes.postpone, source, event, reason, message, request_id, attempt, ready_at, now)
 
     # -- the manifest
 

@@ -133,9 +133,7 @@ class SqliteLedger(SqlLedger):
         self._write_thread.shutdown()
         self._read_threads.shutdown()
 
-    async def _read(
-        self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def _read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         run = _bound(question, args, kwargs)
         return await loop.run_in_executor(self._read_threads, self._ask, run)
@@ -147,9 +145,7 @@ class SqliteLedger(SqlLedger):
         except DatabaseError as error:
             raise _translated(self.path, error) from error
 
-    async def _write(
-        self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def _write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._pending.append(_Change(_bound(change, args, kwargs), done))
         if self._committing is None:
@@ -227,4 +223,3 @@ def holder_of(ledger: Path) -> str | None:
         finally:
             os.close(file)
     return None
-

@@ -16,7 +16,6 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from ingestor.ledger.rows import join_path, receipt_detail, split_path, tell, tell_manifest
 from ingestor.ledger.schema import facts, history, sources, uploads
 from ingestor.model import (
-    Candidate,
     Content,
     ContentId,
     Event,
@@ -25,6 +24,7 @@ from ingestor.model import (
     Payload,
     Purpose,
     Receipt,
+    Sighting,
     SourceFile,
     SourceState,
     Standing,
@@ -62,15 +62,11 @@ def _upload(connection: Connection, content_id: str) -> Row[Any]:
     return connection.execute(select(uploads).where(uploads.c.content_id == content_id)).one()
 
 
-def _set_upload(
-    connection: Connection, row: Row[Any], state: State, now: datetime, **values: Any
-) -> Row[Any]:
+def _set_upload(connection: Connection, row: Row[Any], state: State, now: datetime, **values: Any) -> Row[Any]:
     """Move an upload, by the life cycle's table, and return its new row."""
     move(State(row.state), state)
     connection.execute(
-        update(uploads)
-        .where(uploads.c.content_id == row.content_id)
-        .values(state=state, changed_at=now, **values)
+        update(uploads).where(uploads.c.content_id == row.content_id).values(state=state, changed_at=now, **values)
     )
     return _upload(connection, row.content_id)
 
@@ -78,28 +74,28 @@ def _set_upload(
 # -- discovery -------------------------------------------------------------------------------------
 
 
-def take(connection: Connection, candidates: Sequence[Candidate], batch: str | None, now: datetime) -> None:
+def take(connection: Connection, sightings: Sequence[Sighting], lane: Lane, batch: str | None, now: datetime) -> None:
     """Put settled files in line, in this order. A path already waiting as it is keeps its place and its attempts."""
-    if not candidates:
+    if not sightings:
         return
     rows = []
-    for number, candidate in enumerate(candidates):
-        directory, name = split_path(candidate.source.path)
-        identity = candidate.source.identity
+    for number, sighting in enumerate(sightings):
+        directory, name = split_path(sighting.source.path)
+        identity = sighting.source.identity
         rows.append(
             {
-                "folder": candidate.source.folder,
+                "folder": sighting.source.folder,
                 "directory": directory,
                 "name": name,
-                "root": str(candidate.source.root),
+                "root": str(sighting.source.root),
                 "device": identity.device,
                 "inode": identity.inode,
                 "size_bytes": identity.size_bytes,
                 "mtime_ns": identity.mtime_ns,
                 "ctime_ns": identity.ctime_ns,
-                "context": candidate.context,
+                "context": sighting.context,
                 "state": SourceState.WAITING,
-                "lane": int(candidate.lane),
+                "lane": int(lane),
                 "batch": batch,
                 "ready_at": now + number * _MICROSECOND,
                 "attempt": 0,
@@ -127,11 +123,19 @@ def take(connection: Connection, candidates: Sequence[Candidate], batch: str | N
         for name in ("root", "device", "inode", "size_bytes", "mtime_ns", "ctime_ns", "context", "state", "batch")
     }
     # The better of two lanes: a dropped file that a backfill meets as well stays fresh.
-    lane = case((and_(unchanged, sources.c.lane < new.lane), sources.c.lane), else_=new.lane)
+    best_lane = case((and_(unchanged, sources.c.lane < new.lane), sources.c.lane), else_=new.lane)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["folder", "directory", "name"],
-            set_={**always, **keep, "lane": lane, "reason": None, "message": None, "request_id": None, "put_away": None},
+            set_={
+                **always,
+                **keep,
+                "lane": best_lane,
+                "reason": None,
+                "message": None,
+                "request_id": None,
+                "put_away": None,
+            },
         ),
         rows,
     )
@@ -155,9 +159,7 @@ def vanish(connection: Connection, folder: str, path: str, message: str, now: da
 # -- the flow --------------------------------------------------------------------------------------
 
 
-def enter(
-    connection: Connection, source: SourceFile, context: str, content: Content, now: datetime
-) -> Standing:
+def enter(connection: Connection, source: SourceFile, context: str, content: Content, now: datetime) -> Standing:
     """Tie a path to its content, and say where that content stands."""
     connection.execute(
         upsert(connection, uploads)
@@ -176,9 +178,7 @@ def enter(
         row = _expire(connection, row, now)
     mine = connection.execute(select(sources).where(_this(source.folder, source.path))).one()
     connection.execute(
-        update(sources)
-        .where(_this(source.folder, source.path))
-        .values(content_id=content.content_id, context=context)
+        update(sources).where(_this(source.folder, source.path)).values(content_id=content.content_id, context=context)
     )
     return Standing(
         state=State(row.state),
