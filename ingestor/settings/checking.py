@@ -1,0 +1,121 @@
+"""Rules that hold between settings and between settings and the disk."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from ingestor.settings.places import Loc
+from ingestor.settings.shape import FolderSettings, Settings
+from ingestor.settings.values import AfterAction
+from ingestor.settings.wording import quoted
+
+Mistake = tuple[Loc, str]
+Numbered = Sequence[tuple[int, FolderSettings]]
+"""Folders with the number that each has in the file."""
+
+
+def mistakes(settings: Settings, folders: Numbered) -> Iterator[Mistake]:
+    """All mistakes; `folders` are those whose path could be read."""
+    for number, folder in folders:
+        for said in folder_mistakes(folder):
+            yield ("folders", number, "path"), said
+    yield from _overlaps(folders)
+    yield from _same_names(folders)
+    for number, folder in folders:
+        for key, action in (("after_upload", folder.after_upload), ("on_quarantine", folder.on_quarantine)):
+            for said in _target_mistakes(action, folders):
+                yield ("folders", number, key), said
+    yield from _state_files(settings)
+
+
+def folder_mistakes(folder: FolderSettings) -> Iterator[str]:
+    """What keeps a folder from being read."""
+    shown = quoted(folder.path)
+    try:
+        mode = folder.path.stat().st_mode
+    except FileNotFoundError:
+        yield f"{shown} does not exist; make it (mkdir -p) or correct the path"
+    except OSError as error:
+        yield f"{shown} cannot be used ({error.strerror}); correct the path or its permissions"
+    else:
+        if not stat.S_ISDIR(mode):
+            yield f"{shown} is not a folder; name the folder that the images are in"
+        elif not os.access(folder.path, os.R_OK | os.X_OK):
+            yield f"{shown} cannot be read by this user; change its permissions"
+
+
+def real(path: Path) -> Path:
+    """The path with symlinks resolved, as far as it exists."""
+    return Path(os.path.realpath(path))
+
+
+def _overlaps(folders: Numbered) -> Iterator[Mistake]:
+    """One folder for a file: the second of two that overlap is told, whichever is the outer one."""
+    by_path: dict[Path, int] = {}
+    distinct: list[tuple[int, FolderSettings, Path]] = []
+    for number, folder in folders:
+        path = real(folder.path)
+        if path in by_path:
+            yield (
+                ("folders", number, "path"),
+                f"is the same folder as folders[{by_path[path]}]; keep one of the two",
+            )
+            continue
+        by_path[path] = number
+        distinct.append((number, folder, path))
+    recursive = {number for number, folder, _ in distinct if folder.recursive}
+    for number, _folder, path in distinct:
+        outer = next((by_path[above] for above in path.parents if by_path.get(above) in recursive), None)
+        if outer is not None:
+            where = f"folders[{outer}]" if outer < number else f"folders[{number}]"
+            said = f"lies inside {where}" if outer < number else f"contains {where}"
+            cure = "give each image one folder: take them apart, or set the outer one to recursive: false"
+            yield ("folders", max(number, outer), "path"), f"{said}; {cure}"
+
+
+def _same_names(folders: Numbered) -> Iterator[Mistake]:
+    seen: dict[str, int] = {}
+    for number, folder in folders:
+        if folder.name in seen:
+            other = f"folders[{seen[folder.name]}]"
+            said = f"{quoted(folder.name)} is the name of {other} too; give each folder its own"
+            yield ("folders", number, "name"), said
+        else:
+            seen[folder.name] = number
+
+
+def _target_mistakes(action: AfterAction, folders: Numbered) -> Iterator[str]:
+    """A target in which images would be found again, or that holds a drop folder, or that is a file."""
+    if action.dir is None:
+        return
+    target = real(action.dir)
+    if target.exists() and not target.is_dir():
+        yield f"{quoted(action.dir)} is not a folder; name one, or a path that does not exist yet"
+    for number, folder in folders:
+        path, name = real(folder.path), f"the drop folder folders[{number}]"
+        if target == path or target in path.parents:
+            said = "is" if target == path else "contains"
+            yield f"{quoted(action.dir)} {said} {name}; move to a place outside of it"
+            return
+        if path in target.parents and folder.recursive:
+            inside = target.relative_to(path)
+            if not _is_excluded(folder, inside):
+                cure = f"move elsewhere, or add /{inside.as_posix()}/ to its exclude"
+                yield f"{quoted(action.dir)} is inside {name}, where it would be found again; {cure}"
+
+
+def _is_excluded(folder: FolderSettings, inside: Path) -> bool:
+    return GitIgnoreSpec.from_lines(folder.exclude).match_file(f"{inside.as_posix()}/image.jpg")
+
+
+def _state_files(settings: Settings) -> Iterator[Mistake]:
+    if real(settings.ledger) == real(settings.manifest):
+        yield ("manifest",), "is the same file as the ledger; give each its own"
+    for key, path in (("ledger", settings.ledger), ("manifest", settings.manifest)):
+        if path.is_dir():
+            yield (key,), f"{quoted(path)} is a folder; name a file"

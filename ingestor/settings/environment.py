@@ -1,0 +1,112 @@
+"""Settings from environment variables: `INGESTOR_API__BASE_URL`, `INGESTOR_FOLDERS__0__PATH`.
+
+pydantic-settings knows which variables make up which setting; mappings and lists are written as YAML or
+JSON text. Names are not case-sensitive, so keys of metadata that come by name are lower case. An empty
+variable counts as not set, as Compose files and unit files leave them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from ingestor.errors import Problem
+from ingestor.settings.places import Layer, Loc, Place
+from ingestor.settings.reading import read_value
+from ingestor.settings.shape import Section, Settings
+from ingestor.settings.wording import KEY_LOOK, nearest
+
+PREFIX = "INGESTOR_"
+CONFIG_VARIABLE = "INGESTOR_CONFIG"
+DELIMITER = "__"
+
+
+class _Variables(Settings, BaseSettings):
+    """The shape of `Settings` for pydantic-settings to look variables up by; never made."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
+
+
+class _Source(EnvSettingsSource):
+    """The nested variables of a given environment, not of the process."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(_Variables, env_parse_none_str="null")
+        self.env_vars = {name.lower(): None if text == "null" else text for name, text in environ.items()}
+
+    def next_field(self, field: FieldInfo | Any | None, key: str, case_sensitive: bool | None = None) -> Any:
+        """What a step of a name leads to; pydantic-settings itself knows no steps into lists."""
+        annotation = field.annotation if isinstance(field, FieldInfo) else field
+        if get_origin(annotation) is tuple:
+            return get_args(annotation)[0] if key.isdecimal() else None
+        return super().next_field(field, key, case_sensitive)
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """YAML, of which JSON is a part; what is neither stays text, and is refused as text."""
+        try:
+            return read_value(value) if isinstance(value, str) else value
+        except ValueError:
+            return value
+
+
+def lay_environment(layer: Layer, environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Lay the settings of the environment over those of the file."""
+    ours = {name: text for name, text in environ.items() if _is_ours(name) and text.strip()}
+    for name, text in ours.items():
+        if KEY_LOOK.search(text):
+            yield Place(name).problem("holds what looks like an API key; put that in AUROUS_API_KEY or in a key file")
+    yield from _misnamed(environ)
+    patch = _Source(ours)()
+    for name in ours:
+        if not _reached(patch, _steps(name)):
+            yield Place(name).problem("has no effect beside the variable that sets the whole; use one or the other")
+    yield from layer.lay(patch, lambda loc: _place(ours, loc))
+
+
+def _steps(name: str) -> list[str]:
+    return name[len(PREFIX) :].lower().split(DELIMITER)
+
+
+def _is_ours(name: str) -> bool:
+    return name.upper().startswith(PREFIX) and _steps(name)[0] in Settings.model_fields
+
+
+def _reached(patch: Any, steps: list[str]) -> bool:
+    for step in steps:
+        if not isinstance(patch, dict) or step not in patch:
+            return False
+        patch = patch[step]
+    return True
+
+
+def _place(ours: Mapping[str, str], loc: Loc) -> Place:
+    """The variable that sets this place most closely, or the first that sets something inside it."""
+    wanted = [str(step).lower() for step in loc]
+    around = [name for name in ours if _steps(name) == wanted[: len(_steps(name))]]
+    inside = [name for name in ours if _steps(name)[: len(wanted)] == wanted]
+    return Place(max(around, key=len) if around else inside[0])
+
+
+def _misnamed(environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Variables of ours in all but the name: `INGESTOR_API_BASE_URL`, `INGESTOR_NORMALIZE__WORKERS`."""
+    known = {name.replace(DELIMITER, "_"): name for name in _variable_names(Settings, PREFIX)}
+    for name in environ:
+        if not name.upper().startswith(PREFIX) or _is_ours(name) or name == CONFIG_VARIABLE:
+            continue
+        meant = known.get(name.upper().replace(DELIMITER, "_"))
+        if meant:
+            yield Place(name).problem(f"names no setting; sections end with two underscores: {meant}")
+        elif DELIMITER in name:
+            section = nearest(_steps(name)[0], Settings.model_fields)
+            hint = f"; did you mean {PREFIX}{section.upper()}?" if section else ""
+            yield Place(name).problem(f"names no setting{hint}")
+
+
+def _variable_names(section: type[Section], prefix: str) -> Iterator[str]:
+    for key, field in section.model_fields.items():
+        yield prefix + key.upper()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from _variable_names(field.annotation, prefix + key.upper() + DELIMITER)
