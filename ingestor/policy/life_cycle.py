@@ -1,19 +1,19 @@
 """Where an upload may go from where it stands. A move that is not in the table raises.
 
-    waiting     -> sending       the intent is durable, the request may leave
-    sending     -> sending       the same intent again after a crash or a lost answer, or the next generation after a
-                                 key conflict
-    sending     -> live          the API answered with a receipt
-    live        -> renewing      the next generation is about to be sent; the present id stays good meanwhile
-    renewing    -> renewing      as sending -> sending
-    renewing    -> live          the next generation's receipt replaces the present one; or the API refused the
-                                 renewal, and the present id lives out its time
-    renewing    -> sending       the present id expired while its successor was still on the way
-    live        -> expired       `expires_at` has passed: the API has purged the file
-    live, expired -> purged      deleted at the API, or found to be gone there
-    expired, purged -> sending   wanted again: the next generation is about to be sent
-    waiting, sending, expired, purged -> quarantined    the image, or what goes with it, is at fault
-    quarantined -> waiting       an operator put it back, or its file changed
+waiting     -> sending       the intent is durable, the request may leave
+sending     -> sending       the same intent again after a crash or a lost answer, or the next generation after a
+                             key conflict
+sending     -> live          the API answered with a receipt
+live        -> renewing      the next generation is about to be sent; the present id stays good meanwhile
+renewing    -> renewing      as sending -> sending
+renewing    -> live          the next generation's receipt replaces the present one; or the API refused the
+                             renewal, and the present id lives out its time
+renewing    -> sending       the present id expired while its successor was still on the way
+live        -> expired       `expires_at` has passed: the API has purged the file
+live, expired -> purged      deleted at the API, or found to be gone there
+expired, purged -> sending   wanted again: the next generation is about to be sent
+waiting, sending, expired, purged -> quarantined    the image, or what goes with it, is at fault
+quarantined -> waiting       an operator put it back, or its file changed
 """
 
 from __future__ import annotations

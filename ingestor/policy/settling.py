@@ -31,9 +31,7 @@ def observe(before: Observation | None, identity: FileIdentity, monotonic: float
     return Observation(identity=identity, since=monotonic)
 
 
-def seconds_to_wait(
-    seen: Observation, *, monotonic: float, wall: float, quiet_seconds: float
-) -> float | None:
+def seconds_to_wait(seen: Observation, *, monotonic: float, wall: float, quiet_seconds: float) -> float | None:
     """Seconds until the file counts as settled: 0 now, None never as it is (empty).
 
     A file whose change times are older than `quiet_seconds` on a clock that agrees with ours has been quiet all that

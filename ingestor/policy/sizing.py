@@ -1,0 +1,151 @@
+"""How large a picture may stay, and how its encoded size is foreseen. Numbers in, numbers out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+TARGET_SHARE = 0.965
+"""Of `max_bytes`: aimed at when quality has to go down, so that a foresight 3.5 % too low still fits."""
+LEAST_SHARE = 0.90
+"""Of `max_bytes`: used at least when quality had to go down; less means quality was given away."""
+LOWEST_QUALITY = 20.0
+"""WebP below it looks worse than a smaller picture; from here on the size goes down instead."""
+
+TILE_PX = 256
+"""Side of a sample tile: as cheap as it gets before the cost of a tile's edges shows."""
+MOST_TILES = 36
+
+_BASE_BYTES = 400_000_000
+_BYTES_PER_PIXEL = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+    @property
+    def longest(self) -> int:
+        return max(self.width, self.height)
+
+    @property
+    def swapped(self) -> Size:
+        return Size(self.height, self.width)
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+def fitting_box(size: Size, longest_side_px: int) -> Size:
+    """The same shape with no side over the limit and none under 1; the very same where it fits already."""
+    if size.longest <= longest_side_px:
+        return size
+    scale = longest_side_px / size.longest
+    return Size(*(max(1, min(longest_side_px, round(side * scale))) for side in (size.width, size.height)))
+
+
+def turns_sides(orientation: int) -> bool:
+    """Whether an EXIF orientation swaps width and height."""
+    return 5 <= orientation <= 8
+
+
+def worker_memory_bytes(max_pixels: int) -> int:
+    """Address space that is enough for any picture of `max_pixels`.
+
+    4 bytes a pixel as decoded, 4 for one copy (premultiplied, or in other colours), 1 for the file itself, over a
+    base for Python, the libraries and the picture that is written. Measured: 300 MP RGBA PNG needs 2.8 GB.
+    """
+    return _BASE_BYTES + _BYTES_PER_PIXEL * max_pixels
+
+
+def largest_file_bytes(max_pixels: int) -> int:
+    """No honest file of `max_pixels` is larger: 16 bits for each of four channels, and room for what else is in it."""
+    return 64_000_000 + 8 * max_pixels
+
+
+# -- foreseeing the size of an encoded picture --------------------------------------------------------
+
+
+_NOISE_BYTES_PER_PIXEL = (
+    (0.0, 0.1),
+    (20.0, 0.56),
+    (50.0, 0.81),
+    (75.0, 0.98),
+    (85.0, 1.33),
+    (90.0, 1.61),
+    (95.0, 2.07),
+    (100.0, 2.66),
+)
+"""(quality, bytes): uniform RGB noise through libwebp 1.6, method 2: nothing needs more."""
+
+
+def worst_bytes_per_pixel(quality: float, *, alpha: bool = False) -> float:
+    """What WebP needs for the worst picture there is, with 20 % to spare. Alpha is stored without loss."""
+    extra = 1.1 if alpha else 0.0
+    for (left, low), (right, high) in itertools.pairwise(_NOISE_BYTES_PER_PIXEL):
+        if quality <= right:
+            return extra + 1.2 * (low + (high - low) * (quality - left) / (right - left))
+    return extra + 1.2 * _NOISE_BYTES_PER_PIXEL[-1][1]
+
+
+def surely_fits(size: Size, quality: float, max_bytes: int, *, alpha: bool = False) -> bool:
+    """Whether even noise of this size would fit, so that nothing needs to be foreseen."""
+    return size.pixels * worst_bytes_per_pixel(quality, alpha=alpha) + 1024 <= max_bytes
+
+
+def tile_boxes(size: Size) -> list[tuple[int, int, int, int]]:
+    """Where samples are taken, as (left, top, right, bottom): the middles of an even grid, at most a third of the area."""
+    wanted = max(1, min(MOST_TILES, size.pixels // (3 * TILE_PX * TILE_PX)))
+    columns = max(1, round(math.sqrt(wanted * size.width / size.height)))
+    rows = max(1, wanted // columns)
+    columns = max(1, min(columns, size.width // TILE_PX or 1))
+    rows = max(1, min(rows, size.height // TILE_PX or 1))
+    tile = Size(min(TILE_PX, size.width), min(TILE_PX, size.height))
+    boxes = []
+    for row in range(rows):
+        for column in range(columns):
+            left = min(size.width - tile.width, int((column + 0.5) * size.width / columns - tile.width / 2))
+            top = min(size.height - tile.height, int((row + 0.5) * size.height / rows - tile.height / 2))
+            boxes.append((max(0, left), max(0, top), max(0, left) + tile.width, max(0, top) + tile.height))
+    return boxes
+
+
+def next_quality(known: list[tuple[float, float]], target_bytes: float, ceiling: float) -> float:
+    """The quality at which `target_bytes` are expected, from sizes known at other qualities.
+
+    Between two qualities the logarithm of the size is nearly straight. Quality is kept to tenths: bytes differ in
+    between, but nobody would see it. Never above `ceiling`, never below `LOWEST_QUALITY`.
+    """
+    points = sorted(set(known))
+    above = [point for point in points if point[1] > target_bytes]
+    below = [point for point in points if point[1] <= target_bytes]
+    if not above:
+        return ceiling
+    right = above[0]
+    left = below[-1] if below else _guessed_below(right, target_bytes)
+    span = math.log(right[1]) - math.log(left[1])
+    share = (math.log(target_bytes) - math.log(left[1])) / span if span > 0 else 0.5
+    quality = left[0] + (right[0] - left[0]) * min(1.0, max(0.0, share))
+    return round(min(ceiling, max(LOWEST_QUALITY, quality)), 1)
+
+
+def _guessed_below(known: tuple[float, float], target_bytes: float) -> tuple[float, float]:
+    """A quality that is surely low enough, by the usual slope: 3 % of the bytes for each step of quality."""
+    quality, size_bytes = known
+    steps = math.log(size_bytes / target_bytes) / 0.03
+    return (max(0.0, quality - steps - 1.0), target_bytes * 0.97)
+
+
+def smaller_box(size: Size, foreseen_bytes: float, max_bytes: int) -> Size:
+    """The same shape with so few pixels that `max_bytes` are enough at the same quality; always smaller."""
+    scale = math.sqrt(max_bytes * TARGET_SHARE / max(1.0, foreseen_bytes))
+    scale = min(scale, 0.95)
+    return Size(*(max(1, math.floor(side * scale)) for side in (size.width, size.height)))

@@ -1,0 +1,212 @@
+"""The team's token bucket within one process: one gate that everyone passes, paced ahead of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from collections import deque
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from ingestor.model import Json, Lane, RateHeaders
+from ingestor.policy.backoff import MOST_RETRY_AFTER_SECONDS
+from ingestor.policy.pacing import SHARED_RESERVE, TokenBucket
+from ingestor.ports import Clock, Observer
+from ingestor.quota.status import QuotaStatus, from_state, to_state
+
+OTHERS_SECONDS = 300.0
+"""How long another spender is remembered."""
+
+ANSWER_SECONDS = 600.0
+"""A request without an answer for this long is not waited for: its caller must have gone."""
+
+_Waiter = tuple[int, int, "asyncio.Future[None]"]
+
+
+class LocalQuota:
+    """A `Quota` that learns capacity and refill from the API's headers. CONTRACT.md, Rate limits.
+
+    Every token that was acquired is answered by one `observe`, without headers where none came. The first
+    request of a process, and the first after a 429, goes out alone: what its answer says decides how many may
+    follow.
+    """
+
+    def __init__(
+        self,
+        *,
+        capacity: int,
+        per_minute: float,
+        clock: Clock,
+        name: str = "uploads",
+        observer: Observer | None = None,
+        state: Mapping[str, Json] | None = None,
+    ) -> None:
+        self.name = name
+        self._clock = clock
+        self._observer = observer
+        self._bucket = TokenBucket.full(capacity, per_minute, clock.monotonic())
+        self._waiters: list[_Waiter] = []
+        self._arrivals = 0
+        self._timer: asyncio.Task[None] | None = None
+        self._timer_at = math.inf
+        self._unanswered: deque[float] = deque()
+        self._alone = True
+        self._doubt = 0.0
+        self._others: deque[tuple[float, float]] = deque()
+        if state is not None:
+            self.restore(state)
+
+    # -- Quota -------------------------------------------------------------------------------------
+
+    async def acquire(self, lane: Lane) -> None:
+        """Return when one token is ours; the lower lane is served first, then the earlier caller."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._arrivals += 1
+        heapq.heappush(self._waiters, (int(lane), self._arrivals, turn))
+        self._serve()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back()
+            else:
+                turn.cancel()
+                self._serve()
+            raise
+
+    def observe(self, headers: RateHeaders) -> None:
+        """Learn from one answer; `RateHeaders()` for a request that ended without one."""
+        now = self._clock.monotonic()
+        oldest_at = self._unanswered.popleft() if self._unanswered else now
+        self._bucket, taken = self._bucket.learn(headers, now, oldest_at=oldest_at, unanswered=len(self._unanswered))
+        if taken > 1e-6:
+            self._somebody_else(now, taken)
+        if headers.remaining is not None:
+            self._doubt = max(0.0, self._bucket.tokens - (headers.remaining - len(self._unanswered)))
+        if now >= self._bucket.held_until:
+            self._alone = False
+        self._serve()
+
+    def hold(self, seconds: float) -> None:
+        """Nobody gets a token for this long; then one request goes ahead of the others to see."""
+        now = self._clock.monotonic()
+        if self._bucket.learned and not self._alone:
+            # a refill that is known is not the reason: somebody else is
+            if self._shared(now) or self._bucket.refill.is_narrow:
+                self._somebody_else(now, 1.0)
+            else:
+                self._bucket = self._bucket.ease()
+        self._alone = True
+        self._bucket = self._bucket.hold(now, min(max(seconds, 0.0), MOST_RETRY_AFTER_SECONDS))
+        self._serve()
+
+    def give_back(self) -> None:
+        """A token that was acquired, but no request was sent for it."""
+        if self._unanswered:
+            self._unanswered.pop()
+        self._bucket = self._bucket.give_back(self._clock.monotonic())
+        self._serve()
+
+    # -- for status and the ledger -----------------------------------------------------------------
+
+    def status(self) -> QuotaStatus:
+        now, wall = self._clock.monotonic(), self._clock.now()
+        bucket = self._bucket.to(now)
+        free_at = bucket.next_free_at(self._reserve(now))
+        return QuotaStatus(
+            left=max(0, math.floor(bucket.tokens + 1e-9)) if now >= bucket.held_until else 0,
+            capacity=round(bucket.capacity),
+            per_minute=round(bucket.per_second * 60, 3),
+            learned=bucket.learned,
+            held_until=_instant(wall, bucket.held_until - now) if bucket.held_until > now else None,
+            next_free_at=None if math.isinf(free_at) else _instant(wall, max(0.0, free_at - now)),
+            waiting=sum(not turn.done() for _, _, turn in self._waiters),
+            in_flight=len(self._unanswered),
+            others_spending=self._taken_by_others(now),
+        )
+
+    def snapshot(self) -> dict[str, Json]:
+        """What to keep in the ledger, so that a restart does not burst again. JSON."""
+        now = self._clock.monotonic()
+        return to_state(self._bucket, self._clock.now(), now, self._taken_by_others(now))
+
+    def restore(self, state: Mapping[str, Json]) -> bool:
+        """Go on from a `snapshot`; False, and nothing changed, where it makes no sense."""
+        bucket = from_state(self._bucket, state, self._clock.now(), self._clock.monotonic())
+        if bucket is None:
+            return False
+        self._bucket = bucket
+        self._serve()
+        return True
+
+    # -- serving -----------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        """Give out what is there, in order; then set the timer for what comes next."""
+        now = self._clock.monotonic()
+        self._forget_lost(now)
+        while self._waiters:
+            turn = self._waiters[0][2]
+            if turn.done():
+                heapq.heappop(self._waiters)
+            elif self._free_at(now) <= now:
+                heapq.heappop(self._waiters)
+                self._bucket = self._bucket.take(now)
+                self._unanswered.append(now)
+                turn.set_result(None)
+            else:
+                break
+        self._wake_at(self._free_at(now) if self._waiters else math.inf, now)
+
+    def _free_at(self, now: float) -> float:
+        """When the next token may be given; in the past: now."""
+        bucket = self._bucket = self._bucket.to(now)
+        if self._unanswered:
+            given_up_at = self._unanswered[0] + ANSWER_SECONDS
+            doubtful = self._shared(now) and bucket.tokens - self._doubt < 1.0
+            if self._alone or doubtful:
+                return given_up_at
+            return min(given_up_at, bucket.next_free_at(self._reserve(now)))
+        return bucket.next_free_at(self._reserve(now))
+
+    def _wake_at(self, when: float, now: float) -> None:
+        if self._timer is not None and not self._timer.done():
+            if when == self._timer_at:
+                return
+            self._timer.cancel()
+        self._timer, self._timer_at = None, when
+        if not math.isinf(when):
+            self._timer = asyncio.ensure_future(self._serve_after(when - now))
+
+    async def _serve_after(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._timer = None
+        self._serve()
+
+    def _forget_lost(self, now: float) -> None:
+        while self._unanswered and now - self._unanswered[0] >= ANSWER_SECONDS:
+            self._unanswered.popleft()
+            self._bucket, _ = self._bucket.learn(RateHeaders(), now, oldest_at=now)
+
+    # -- other spenders ----------------------------------------------------------------------------
+
+    def _somebody_else(self, now: float, tokens: float) -> None:
+        if not self._shared(now) and self._observer is not None:
+            self._observer.notice("quota_shared", quota=self.name, tokens=math.ceil(tokens))
+        self._others.append((now, tokens))
+
+    def _shared(self, now: float) -> bool:
+        while self._others and now - self._others[0][0] > OTHERS_SECONDS:
+            self._others.popleft()
+        return bool(self._others)
+
+    def _reserve(self, now: float) -> float:
+        return SHARED_RESERVE if self._shared(now) else 0.0
+
+    def _taken_by_others(self, now: float) -> int:
+        return math.ceil(sum(tokens for _, tokens in self._others)) if self._shared(now) else 0
+
+
+def _instant(wall: datetime, seconds: float) -> datetime:
+    return wall + timedelta(seconds=seconds)
