@@ -1,0 +1,277 @@
+"""The Files API with patience: the same protocol, paced, retried and held back, around another one.
+
+Every attempt of every request goes the same way: past the breaker, through the quota in the order of its
+lane, into one of the slots, past the breaker once more, out. What comes back is told to all three.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import NoReturn, TypeVar, cast
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from ingestor.errors import (
+    AccountRefused,
+    ApiError,
+    ApiUnavailable,
+    EnvironmentFault,
+    KeyInFlight,
+    RateLimited,
+    ServerFault,
+)
+from ingestor.files_api.breaker import Breaker, Ticket
+from ingestor.files_api.faults import SLOW_LINK
+from ingestor.files_api.http import TellsRates
+from ingestor.files_api.keys import ApiKey
+from ingestor.files_api.slots import Slots
+from ingestor.files_api.stopping import Waits
+from ingestor.files_api.trial import Again, Trial
+from ingestor.model import FileId, Lane, RateHeaders, Receipt, RemoteFile, UploadRequest
+from ingestor.policy.backoff import KEY_IN_FLIGHT, RATE_LIMITED, YIELD, retry_after
+from ingestor.policy.breaking import UPLOADS_ONLY
+from ingestor.policy.verdicts import Call
+from ingestor.ports import Clock, FilesApi, Observer, Quota
+
+T = TypeVar("T")
+
+TRUSTED_HOLDS = 2
+"""So many 429s in a row believe `Retry-After`; whoever is still refused then yields to whoever is not."""
+
+
+class ResilientFilesApi:
+    """A `FilesApi` above which nobody meets `RateLimited`, `KeyInFlight` or `ServerFault`.
+
+    `patient`: what the account or the address is refused for is waited out in place (the daemon); else it is
+    raised at once (`backfill`). An API that is down is waited for in both: the caller has its own deadline.
+    """
+
+    def __init__(
+        self,
+        inner: FilesApi,
+        *,
+        upload_quota: Quota,
+        read_quota: Quota,
+        breaker: Breaker,
+        clock: Clock,
+        observer: Observer,
+        rng: random.Random,
+        attempts: int = 5,
+        concurrency: int = 8,
+        patient: bool = True,
+        key: ApiKey | None = None,
+        in_flight_seconds: float = 120.0,
+    ) -> None:
+        self._inner = inner
+        self.breaker = breaker
+        self.slots = Slots(concurrency, observer)
+        self._uploads = _Gate(quota=upload_quota)
+        self._reads = _Gate(quota=read_quota)
+        self._clock = clock
+        self._observer = observer
+        self._rng = rng
+        self._attempts = attempts
+        self._patient = patient
+        self._key = key
+        self._in_flight_seconds = in_flight_seconds
+        self._waits = Waits()
+        self._sending = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._inner_tells = hasattr(inner, "listen")
+        if self._inner_tells:
+            cast(TellsRates, inner).listen(self._observed)
+
+    # -- FilesApi ----------------------------------------------------------------------------------
+
+    async def upload(self, request: UploadRequest) -> Receipt:
+        return await self._persist(Call.UPLOAD, request.lane, lambda: self._inner.upload(request))
+
+    async def fetch(self, file_id: FileId) -> RemoteFile:
+        return await self._persist(Call.FETCH, Lane.FRESH, lambda: self._inner.fetch(file_id))
+
+    async def delete(self, file_id: FileId) -> None:
+        await self._persist(Call.DELETE, Lane.FRESH, lambda: self._inner.delete(file_id))
+
+    async def close(self) -> None:
+        """Stop, let what is in flight finish, and close the inner API."""
+        self.stop()
+        await self._idle.wait()
+        await self._inner.close()
+
+    def stop(self) -> None:
+        """All that wait raise `EnvironmentFault("stopping")` now; what is in flight finishes."""
+        self._waits.stop()
+
+    async def ready(self) -> None:
+        """Return when new work is wanted: the gate before the intake. Raises when everything stops."""
+        await self._waits.on(self.breaker.closed())
+
+    # -- one request, all its attempts -------------------------------------------------------------
+
+    async def _persist(self, call: Call, lane: Lane, send: Callable[[], Awaitable[T]]) -> T:
+        trial = Trial(attempts=self._attempts, in_flight_seconds=self._in_flight_seconds, rng=self._rng)
+        ticket = self.breaker.ticket(reads=call is not Call.UPLOAD)
+        retrying = AsyncRetrying(retry=retry_if_exception_type(Again), wait=_told, sleep=self._sleep, reraise=True)
+
+        async def attempt() -> T:
+            return await self._attempt(call, lane, send, trial, ticket)
+
+        return await retrying(attempt)
+
+    async def _attempt(
+        self, call: Call, lane: Lane, send: Callable[[], Awaitable[T]], trial: Trial, ticket: Ticket
+    ) -> T:
+        entered = await self._waits.on(self._turn(call, lane, ticket))
+        self._sending += 1
+        self._idle.clear()
+        try:
+            result = await send()
+        except Exception as error:
+            self._failed(error, call, trial, ticket, entered)
+        except BaseException:
+            self.breaker.undecided(ticket)
+            raise
+        else:
+            self.breaker.succeeded(ticket)
+            self._gate(call).went_well()
+            if call is Call.UPLOAD:
+                self.slots.went_well()
+            return result
+        finally:
+            self._leave(call)
+            self._sending -= 1
+            if not self._sending:
+                self._idle.set()
+
+    async def _turn(self, call: Call, lane: Lane, ticket: Ticket) -> int:
+        """Return when this attempt may be sent, with the round of its slot."""
+        await self.breaker.passable(ticket)
+        quota = self._gate(call).quota
+        await quota.acquire(lane)
+        entered = 0
+        try:
+            if call is Call.UPLOAD:
+                entered = await self.slots.enter(lane)
+            try:
+                await self.breaker.admit(ticket)
+            except BaseException:
+                if call is Call.UPLOAD:
+                    self.slots.leave()
+                raise
+        except BaseException:
+            quota.observe(RateHeaders())
+            raise
+        return entered
+
+    def _leave(self, call: Call) -> None:
+        if call is Call.UPLOAD:
+            self.slots.leave()
+        if not self._inner_tells:
+            self._gate(call).quota.observe(RateHeaders())
+
+    def _gate(self, call: Call) -> _Gate:
+        return self._uploads if call is Call.UPLOAD else self._reads
+
+    def _observed(self, call: Call, headers: RateHeaders) -> None:
+        # no page says which bucket DELETE is counted in: it waits with the reads and teaches nothing
+        self._gate(call).quota.observe(RateHeaders() if call is Call.DELETE else headers)
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            await self._waits.on(self._clock.sleep(seconds))
+
+    # -- what a failure means ----------------------------------------------------------------------
+
+    def _failed(self, error: Exception, call: Call, trial: Trial, ticket: Ticket, entered: int) -> NoReturn:
+        """Tell whom it concerns, and raise `Again` or what the caller has to know."""
+        match error:
+            case ServerFault():
+                self.breaker.failed(ticket, str(error))
+                if error.code in SLOW_LINK and call is Call.UPLOAD:
+                    self.slots.too_many(entered)
+                outcome: Exception = trial.after_fault(error, paused=self.breaker.is_open)
+            case RateLimited():
+                self.breaker.succeeded(ticket)
+                outcome = self._limited(error, call, entered)
+            case KeyInFlight():
+                self.breaker.succeeded(ticket)
+                outcome = trial.after_conflict(error, self._clock.monotonic())
+            case AccountRefused() | ApiUnavailable():
+                outcome = self._refused(error, ticket)
+            case ApiError():
+                self.breaker.succeeded(ticket)
+                outcome = error
+            case _:
+                self.breaker.undecided(ticket)
+                outcome = error
+        if isinstance(outcome, Again):
+            self._tell(call, outcome, trial)
+        raise outcome from None
+
+    def _limited(self, error: RateLimited, call: Call, entered: int) -> Again:
+        if error.code == "concurrency_limit_exceeded":
+            if call is Call.UPLOAD:
+                self.slots.too_many(entered)
+            return Again(retry_after(error.retry_after_seconds, KEY_IN_FLIGHT.first_seconds), error)
+        held = self._gate(call).hold(error.retry_after_seconds, self._clock.monotonic())
+        self._observer.notice("quota_held", call=call.value, seconds=round(held, 3))
+        return Again(0.0, error)
+
+    def _refused(self, error: EnvironmentFault, ticket: Ticket) -> Exception:
+        if error.reason == "key" and self._key is not None and not self._key.is_refused():
+            self.breaker.undecided(ticket)
+            self._observer.notice("key_read_again", origin=self._key.origin)
+            return Again(0.0, error)
+        if ticket.reads and error.reason in UPLOADS_ONLY:
+            self.breaker.undecided(ticket)
+            return error
+        if self._patient:
+            self.breaker.refused(ticket, error)
+            return Again(0.0, error)
+        self.breaker.undecided(ticket)
+        return error
+
+    def _tell(self, call: Call, again: Again, trial: Trial) -> None:
+        cause = again.cause
+        self._observer.notice(
+            "api_retry",
+            call=call.value,
+            why=str(cause),
+            faults=trial.faults,
+            seconds=round(again.seconds, 3),
+            request_id=getattr(cause, "request_id", None),
+        )
+
+
+@dataclass(slots=True)
+class _Gate:
+    """A quota, and how often in a row it was found empty."""
+
+    quota: Quota
+    in_a_row: int = 0
+    until: float = field(default=-math.inf)
+
+    def hold(self, told_seconds: float | None, now: float) -> float:
+        """Hold everyone; many that met the same empty bucket count once."""
+        if now >= self.until:
+            self.in_a_row += 1
+        seconds = retry_after(told_seconds, RATE_LIMITED.seconds(self.in_a_row))
+        if self.in_a_row > TRUSTED_HOLDS:
+            seconds = max(seconds, YIELD.seconds(self.in_a_row - TRUSTED_HOLDS))
+        self.until = max(self.until, now + seconds)
+        self.quota.hold(seconds)
+        return seconds
+
+    def went_well(self) -> None:
+        self.in_a_row = 0
+
+
+def _told(state: RetryCallState) -> float:
+    """The wait that the failed attempt itself asked for."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    return error.seconds if isinstance(error, Again) else 0.0

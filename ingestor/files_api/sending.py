@@ -1,0 +1,102 @@
+"""The bytes of an image, read whole and exactly as promised, and handed on in pieces."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiofiles
+
+from ingestor.errors import SourceNotReady
+from ingestor.files_api.faults import SendStalled
+from ingestor.files_api.form import Form
+
+PIECE_BYTES = 256 * 1024
+"""Between two looks at whether the other side still takes what is sent."""
+
+_REASONS = {
+    errno.ENOENT: "vanished",
+    errno.ENOTDIR: "vanished",
+    errno.EACCES: "unreadable",
+    errno.EPERM: "unreadable",
+    errno.ELOOP: "unreadable",
+    errno.ENXIO: "unreadable",
+}
+
+
+async def read_exactly(file: Path, size_bytes: int) -> bytes:
+    """All bytes of a file that has this size; else `SourceNotReady`. Links and devices are not opened."""
+    try:
+        async with aiofiles.open(file, "rb", buffering=0, opener=_open_regular) as handle:
+            content: bytes = await handle.read(size_bytes + 1)
+            # an unbuffered read may give less than there is (network file systems)
+            while content and len(content) < size_bytes and (more := await handle.read(size_bytes - len(content))):
+                content += more
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, "busy")
+        raise SourceNotReady(reason, f"{file}: cannot be read ({error.strerror or error})") from None
+    if len(content) != size_bytes:
+        raise SourceNotReady("changed", f"{file}: has another size than a moment ago")
+    return content
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Opens without waiting (a FIFO would) and without following a link that was put in the file's place."""
+    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.ENXIO, "not a regular file")
+    return handle
+
+
+class Watchdog:
+    """Ends the upload it is around with `SendStalled` when the body stands still for `stall_seconds`."""
+
+    def __init__(self, stall_seconds: float) -> None:
+        self._stall_seconds = stall_seconds
+        self._deadline: asyncio.Timeout | None = None
+
+    async def __aenter__(self) -> Self:
+        self._deadline = await asyncio.timeout(None).__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        deadline, self._deadline = self._deadline, None
+        assert deadline is not None
+        try:
+            await deadline.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise SendStalled from None
+
+    def progress(self) -> None:
+        self._end_at(asyncio.get_running_loop().time() + self._stall_seconds)
+
+    def done(self) -> None:
+        """The body is on its way: the answer has a timeout of its own."""
+        self._end_at(None)
+
+    def _end_at(self, when: float | None) -> None:
+        # an answer may come before the body was taken: then aiohttp's writer outlives the exchange for a
+        # moment
+        if self._deadline is not None and not self._deadline.expired():
+            self._deadline.reschedule(when)
+
+
+async def body(form: Form, content: bytes, watchdog: Watchdog) -> AsyncIterator[bytes | memoryview]:
+    """The body of one attempt, in pieces."""
+    watchdog.progress()
+    yield form.head
+    view = memoryview(content)
+    for start in range(0, len(view), PIECE_BYTES):
+        yield view[start : start + PIECE_BYTES]
+        watchdog.progress()
+    yield form.tail
+    watchdog.done()

@@ -1,0 +1,65 @@
+"""One request over all its attempts: what each failure costs it, and how long it waits before the next."""
+
+from __future__ import annotations
+
+import random
+
+from ingestor.errors import ApiUnavailable, KeyConflict, KeyInFlight, ServerFault
+from ingestor.policy.backoff import KEY_IN_FLIGHT, SERVER_FAULT, retry_after
+
+MOST_SERVER_WAIT_SECONDS = 60.0
+"""A 503 with a longer `Retry-After` is tried before: the breaker waits where waiting is due."""
+
+
+class Again(Exception):
+    """Try once more after so many seconds."""
+
+    def __init__(self, seconds: float, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.seconds = seconds
+        self.cause = cause
+
+
+class Trial:
+    """Counts what counts: only server faults of a working API use up attempts."""
+
+    def __init__(self, *, attempts: int, in_flight_seconds: float, rng: random.Random) -> None:
+        self._attempts = attempts
+        self._in_flight_seconds = in_flight_seconds
+        self._rng = rng
+        self.faults = 0
+        self._conflicts = 0
+        self._conflict_since: float | None = None
+
+    def after_fault(self, fault: ServerFault, *, paused: bool) -> Again | ApiUnavailable:
+        """`paused`: the breaker is open, so it is the API's own trouble and costs this request nothing."""
+        if paused:
+            self.faults = 0
+            return Again(0.0, fault)
+        self.faults += 1
+        if self.faults >= self._attempts:
+            return ApiUnavailable(
+                "api",
+                f"given up for now after {self.faults} attempts: {fault}",
+                retry_seconds=SERVER_FAULT.most_seconds,
+                request_id=fault.request_id,
+            )
+        wait = SERVER_FAULT.seconds(self.faults, self._rng.random())
+        told = min(retry_after(fault.retry_after_seconds, 0.0), MOST_SERVER_WAIT_SECONDS)
+        return Again(max(wait, told), fault)
+
+    def after_conflict(self, conflict: KeyInFlight, now: float) -> Again | KeyConflict:
+        """The first request under the key may still be running; after a while it is no longer believed."""
+        if self._conflict_since is None:
+            self._conflict_since = now
+        self._conflicts += 1
+        wait = KEY_IN_FLIGHT.seconds(self._conflicts)
+        if now + wait - self._conflict_since <= self._in_flight_seconds:
+            return Again(wait, conflict)
+        return KeyConflict(
+            str(conflict),
+            status=conflict.status,
+            error_type=conflict.error_type,
+            code=conflict.code,
+            request_id=conflict.request_id,
+        )
