@@ -1,0 +1,5 @@
+"""Images, made fit in processes of their own.
+
+`pool` and `process` run in the daemon and never touch a pixel. `worker` and all that it imports run in the worker
+processes, and import nothing of the program but `policy`, `errors` and `model`.
+"""

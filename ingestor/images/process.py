@@ -1,0 +1,171 @@
+"""One worker process, as the daemon sees it: started, asked, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from ingestor.images import wire
+from ingestor.ports import NormaliseRules
+
+START_SECONDS = 30.0
+"""A worker that is not ready by then is taken for dead: imports take 0.2 s, on a loaded machine a few."""
+
+_LAUNCH = "import sys; sys.path[:] = {path!r}; from {entry} import main; main()"
+
+
+class WorkerDied(Exception):
+    """The process ended, was killed, or answered nonsense."""
+
+
+class WorkerNotStarted(Exception):
+    """A process could not be started or did not get ready: the machine's fault, never an image's."""
+
+
+class WorkerProcess:
+    """A worker that is ready for images, one at a time."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], channel: socket.socket, complaints: int, refused: tuple[str, ...]
+    ) -> None:
+        self._process = process
+        self._channel = channel
+        self._complaints = complaints
+        self.refused = refused
+        """What it could not give up: see `confine`."""
+        self.images = 0
+        """How many it has been asked for."""
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    @classmethod
+    async def start(cls, rules: NormaliseRules, memory_bytes: int, entry: str) -> WorkerProcess:
+        """A worker that has said it is ready. Raises `WorkerNotStarted`."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        # Whatever libraries print goes nowhere near our own stderr, yet the last words of a dead worker are kept.
+        complaints = os.memfd_create("complaints") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
+        try:
+            with theirs:
+                process = _launch(theirs.fileno(), complaints, rules, memory_bytes, entry)
+        except OSError as error:
+            ours.close()
+            os.close(complaints)
+            raise WorkerNotStarted(f"no worker process can be started: {error}") from error
+        worker = cls(process, ours, complaints, ())
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                ready = await worker._receive()
+            worker.refused = tuple(str(what) for what in ready["refused"])
+        except (WorkerDied, TimeoutError, KeyError, TypeError) as error:
+            words = worker.last_words()
+            await worker.end()
+            raise WorkerNotStarted(f"a worker process did not start: {words or error or 'no answer'}") from error
+        except BaseException:
+            await worker.end()
+            raise
+        return worker
+
+    async def ask(self, task: wire.Message) -> wire.Message:
+        """The answer to a task. Raises `WorkerDied`; when cancelled, the process must be ended by the caller."""
+        self.images += 1
+        try:
+            await asyncio.get_running_loop().sock_sendall(self._channel, wire.pack(task))
+        except OSError as error:
+            raise WorkerDied(await self._how_it_ended()) from error
+        return await self._receive()
+
+    async def _receive(self) -> wire.Message:
+        try:
+            header = await self._receive_exactly(wire.LENGTH.size)
+            return wire.unpack(await self._receive_exactly(wire.body_length(header)))
+        except ValueError as error:
+            raise WorkerDied(f"it answered nonsense ({error})") from error
+
+    async def _receive_exactly(self, count: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        parts = bytearray()
+        while len(parts) < count:
+            try:
+                part = await loop.sock_recv(self._channel, count - len(parts))
+            except OSError:
+                part = b""
+            if not part:
+                raise WorkerDied(await self._how_it_ended())
+            parts += part
+        return bytes(parts)
+
+    async def _how_it_ended(self) -> str:
+        code = await self._reap(2.0)
+        if code is None:
+            return "it closed its channel"
+        if code < 0:
+            with contextlib.suppress(ValueError):
+                return f"killed by {signal.Signals(-code).name}"
+        return f"exit code {code}"
+
+    def last_words(self) -> str:
+        """The last line that it wrote to its stderr; empty if none."""
+        try:
+            size = os.fstat(self._complaints).st_size
+            text = os.pread(self._complaints, 2048, max(0, size - 2048)).decode("utf-8", "replace")
+        except OSError:
+            return ""
+        lines = text.strip().splitlines()
+        return lines[-1][:300] if lines else ""
+
+    async def end(self) -> None:
+        """Kill it and wait until it is gone. Never raises; may be called again."""
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        self._channel.close()
+        with contextlib.suppress(OSError):
+            os.close(self._complaints)
+        self._complaints = -1
+        await self._reap(5.0)
+
+    async def _reap(self, seconds: float) -> int | None:
+        """The exit code; None while it lives still (a process in a hanging disk call outlives even SIGKILL)."""
+        pause = 0.0005
+        while (code := self._process.poll()) is None and seconds > 0:
+            await asyncio.sleep(pause)
+            seconds -= pause
+            pause = min(0.02, pause * 2)
+        return code
+
+
+def _launch(
+    channel: int, complaints: int, rules: NormaliseRules, memory_bytes: int, entry: str
+) -> subprocess.Popen[bytes]:
+    """Start the interpreter with a clean environment: nothing of ours is in it, above all no API key.
+
+    Not from a helper thread: the kernel ties "dies with its parent" to the thread that started the process.
+    """
+    path = [entry_ for entry_ in sys.path if entry_]
+    root = str(Path(__file__).resolve().parents[2])
+    settings = {"rules": asdict(rules), "memory_bytes": memory_bytes}
+    launch = _LAUNCH.format(path=[root, *path], entry=entry)
+    return subprocess.Popen(
+        [sys.executable, "-I", "-X", "utf8", "-c", launch, str(channel), str(os.getpid()), json.dumps(settings)],
+        pass_fds=[channel],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=complaints,
+        env={"LC_ALL": "C.UTF-8", "PATH": os.defpath, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        cwd="/",
+        start_new_session=True,
+    )

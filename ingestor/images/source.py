@@ -1,0 +1,91 @@
+"""The file that an image comes in: opened once, read by whoever needs how much."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ingestor.errors import ImageRejected, SourceNotReady
+from ingestor.policy.sizing import largest_file_bytes
+
+HEAD_BYTES = 4096
+IN_MEMORY_BYTES = 64_000_000
+"""Files up to here are read at once; larger ones only by decoders that need all of it."""
+
+
+class Source:
+    """An open, regular file that is not empty."""
+
+    def __init__(self, path: Path, file: BinaryIO, size_bytes: int) -> None:
+        self.path = path
+        self.name = path.name
+        self.size_bytes = size_bytes
+        self._file = file
+        self._whole: bytes | None = None
+        self.head = self._read(HEAD_BYTES)
+
+    def whole(self) -> bytes:
+        """All bytes, read once."""
+        if self._whole is None:
+            self._file.seek(0)
+            self._whole = self._read(-1)
+        return self._whole
+
+    def tail(self, count: int) -> bytes:
+        self._file.seek(max(0, self.size_bytes - count))
+        return self._read(count)
+
+    def stream(self) -> BinaryIO:
+        """The content from its start, for a decoder that seeks."""
+        if self._whole is not None or self.size_bytes <= IN_MEMORY_BYTES:
+            return io.BytesIO(self.whole())
+        self._file.seek(0)
+        return self._file
+
+    def _read(self, count: int) -> bytes:
+        try:
+            return self._file.read(count)
+        except OSError as error:
+            raise not_ready(self.path, error) from error
+
+
+@contextlib.contextmanager
+def opened(path: Path, max_pixels: int) -> Iterator[Source]:
+    """The file at `path`. Raises `SourceNotReady` (not there, not readable, busy, empty) and `ImageRejected`."""
+    try:
+        # Without O_NONBLOCK a pipe that somebody left in the folder would hold us for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise not_ready(path, error) from error
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageRejected("not_a_file", f"{path.name}: is no regular file; put the image itself in the folder")
+        if status.st_size == 0:
+            raise SourceNotReady("empty", f"{path.name}: has no bytes yet")
+        if status.st_size > largest_file_bytes(max_pixels):
+            raise ImageRejected(
+                "too_many_bytes",
+                f"{path.name}: {status.st_size:,} bytes are more than any picture of {max_pixels:,} pixels needs; "
+                "export it anew, or raise normalise.max_pixels",
+            )
+        yield Source(path, file, status.st_size)
+
+
+def not_ready(path: Path, error: OSError) -> SourceNotReady:
+    """What an error on the source means: look again later, whatever it was."""
+    match error.errno:
+        case errno.ENOENT | errno.ENOTDIR | errno.ESTALE:
+            return SourceNotReady("vanished", f"{path.name}: is not there any more")
+        case errno.EACCES | errno.EPERM:
+            return SourceNotReady("unreadable", f"{path.name}: may not be read by this user; check its permissions")
+        case errno.ELOOP | errno.ENAMETOOLONG | errno.ENXIO:
+            return SourceNotReady("unreadable", f"{path.name}: cannot be opened ({error.strerror})")
+        case _:
+            return SourceNotReady("busy", f"{path.name}: cannot be read just now ({error.strerror})")

@@ -1,0 +1,1 @@
+"""The steps of the flow, each by itself. Their order stands in `ingestor.pipeline` alone."""

@@ -1,0 +1,75 @@
+"""Send a payload under its intent's key, and get the receipt."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from dataclasses import dataclass
+
+from ingestor.errors import KeyConflict
+from ingestor.model import Content, Intent, Lane, Payload, Receipt, SourceFile, UploadRequest
+from ingestor.policy.expiry import is_worth_listing
+from ingestor.ports import Clock, FilesApi, Ledger, Observer
+
+_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
+_MOST_GENERATIONS = 3
+"""How often one attempt moves on to a fresh key before it is left to a later one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    intent: Intent
+    receipt: Receipt
+
+
+async def upload(
+    source: SourceFile,
+    content: Content,
+    payload: Payload,
+    lane: Lane,
+    *,
+    api: FilesApi,
+    ledger: Ledger,
+    clock: Clock,
+    observer: Observer,
+) -> Sent:
+    """The receipt for a payload. The intent is durable before the request leaves (DESIGN.md, decision 2).
+
+    A key that the API holds for something else, and a replay whose id is about to end, are followed by the next
+    generation. Raises what `FilesApi.upload` raises.
+    """
+    intent = await ledger.intend(content.content_id, payload.profile)
+    for _ in range(_MOST_GENERATIONS):
+        request = UploadRequest(
+            key=intent.key,
+            file=payload.file,
+            filename=_filename(source, payload),
+            mime_type=payload.mime_type,
+            size_bytes=payload.size_bytes,
+            purpose=content.purpose,
+            metadata=content.metadata,
+            lane=lane,
+        )
+        try:
+            receipt = await api.upload(request)
+        except KeyConflict as conflict:
+            last: KeyConflict | None = conflict
+            why = f"the API holds this key for another request: {conflict}"
+        else:
+            if not receipt.replayed or is_worth_listing(receipt.expires_at, clock.now()):
+                return Sent(intent=intent, receipt=receipt)
+            last = None
+            why = f"the replayed id {receipt.file_id} ends at {receipt.expires_at:%H:%M:%S}"
+        intent = await ledger.intend(content.content_id, payload.profile, fresh=True)
+        observer.notice(
+            "fresh_generation", path=source.path, folder=source.folder, generation=intent.generation, why=why
+        )
+    raise last or KeyConflict(f"{source.absolute}: no key of {_MOST_GENERATIONS} led to an id that lasts")
+
+
+def _filename(source: SourceFile, payload: Payload) -> str:
+    """The source's name, with the suffix of what is sent."""
+    name = posixpath.basename(source.path)
+    if payload.is_source:
+        return name
+    return os.path.splitext(name)[0] + _SUFFIXES[payload.mime_type]
