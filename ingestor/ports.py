@@ -135,11 +135,19 @@ class Ledger(Protocol):
     async def vanish(self, folder: str, path: str, message: str) -> None:
         """The file is not there any more. What was promised for it stays as it is."""
 
-    async def due(self, lane: Lane, limit: int, batch: str | None) -> Sequence[QueuedSource]:
-        """The paths of a lane whose turn it is, in line order; only those of `batch`, where given."""
+    async def due(
+        self, lane: Lane, limit: int, batch: str | None = None, folders: Sequence[str] | None = None
+    ) -> Sequence[QueuedSource]:
+        """The paths of a lane whose turn it is, in line order; only those of `batch` and `folders`, where given."""
 
-    async def next_ready_at(self, batch: str | None) -> datetime | None:
+    async def next_ready_at(self, batch: str | None = None, folders: Sequence[str] | None = None) -> datetime | None:
         """When the next waiting path's turn is; None when nobody waits."""
+
+    async def count_waiting(self, batch: str | None = None, folders: Sequence[str] | None = None) -> int:
+        """How many paths are in line."""
+
+    async def leave_batch(self, source: SourceFile) -> None:
+        """The path stays in line, but for another run than this one."""
 
     # -- the flow
 

@@ -63,26 +63,40 @@ def known(connection: Connection, folder: str, directory: str, names: Sequence[s
     }
 
 
-def due(connection: Connection, lane: Lane, now: datetime, limit: int, batch: str | None) -> Sequence[QueuedSource]:
-    """The paths of a lane whose turn it is, in line order; only those of `batch`, where given."""
+def due(
+    connection: Connection, lane: Lane, now: datetime, limit: int, batch: str | None, folders: Sequence[str] | None
+) -> Sequence[QueuedSource]:
+    """The paths of a lane whose turn it is, in line order; only those of `batch` and `folders`, where given."""
     statement = (
         select(sources)
-        .where(sources.c.state == SourceState.WAITING, sources.c.lane == int(lane), sources.c.ready_at <= now)
+        .where(*_in_line(batch, folders), sources.c.lane == int(lane), sources.c.ready_at <= now)
         .order_by(sources.c.ready_at)
         .limit(limit)
     )
-    if batch is not None:
-        statement = statement.where(sources.c.batch == batch)
     return [queued_source(row) for row in connection.execute(statement)]
 
 
-def next_ready_at(connection: Connection, batch: str | None) -> datetime | None:
+def next_ready_at(connection: Connection, batch: str | None, folders: Sequence[str] | None) -> datetime | None:
     """When the next waiting path's turn is; None when nobody waits."""
-    statement = select(func.min(sources.c.ready_at)).where(sources.c.state == SourceState.WAITING)
-    if batch is not None:
-        statement = statement.where(sources.c.batch == batch)
+    statement = select(func.min(sources.c.ready_at)).where(*_in_line(batch, folders))
     ready_at: datetime | None = connection.execute(statement).scalar()
     return ready_at
+
+
+def count_waiting(connection: Connection, batch: str | None, folders: Sequence[str] | None) -> int:
+    """How many paths are in line."""
+    statement = select(func.count()).select_from(sources).where(*_in_line(batch, folders))
+    number: int = connection.execute(statement).scalar_one()
+    return number
+
+
+def _in_line(batch: str | None, folders: Sequence[str] | None) -> list[Any]:
+    conditions: list[Any] = [sources.c.state == SourceState.WAITING]
+    if batch is not None:
+        conditions.append(sources.c.batch == batch)
+    if folders is not None:
+        conditions.append(sources.c.folder.in_(folders))
+    return conditions
 
 
 def next_expiry_at(connection: Connection) -> datetime | None:

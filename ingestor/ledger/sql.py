@@ -61,11 +61,19 @@ class SqlLedger(ABC):
     async def vanish(self, folder: str, path: str, message: str) -> None:
         await self._write(writes.vanish, folder, path, message, self._clock.now())
 
-    async def due(self, lane: Lane, limit: int, batch: str | None) -> Sequence[QueuedSource]:
-        return await self._read(reads.due, lane, self._clock.now(), limit, batch)
+    async def due(
+        self, lane: Lane, limit: int, batch: str | None = None, folders: Sequence[str] | None = None
+    ) -> Sequence[QueuedSource]:
+        return await self._read(reads.due, lane, self._clock.now(), limit, batch, folders)
 
-    async def next_ready_at(self, batch: str | None) -> datetime | None:
-        return await self._read(reads.next_ready_at, batch)
+    async def next_ready_at(self, batch: str | None = None, folders: Sequence[str] | None = None) -> datetime | None:
+        return await self._read(reads.next_ready_at, batch, folders)
+
+    async def count_waiting(self, batch: str | None = None, folders: Sequence[str] | None = None) -> int:
+        return await self._read(reads.count_waiting, batch, folders)
+
+    async def leave_batch(self, source: SourceFile) -> None:
+        await self._write(writes.leave_batch, source, self._clock.now())
 
     # -- the flow
 

@@ -423,6 +423,11 @@ def postpone(
         tell(connection, now, source.folder, source.path, event, detail)
 
 
+def leave_batch(connection: Connection, source: SourceFile, now: datetime) -> None:
+    """The path stays in line, but for another run than this one."""
+    connection.execute(update(sources).where(_this(source.folder, source.path)).values(batch=None, changed_at=now))
+
+
 # -- time and operators ----------------------------------------------------------------------------
 
 
