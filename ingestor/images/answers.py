@@ -1,4 +1,4 @@
-"""How an image's end is told across the border: as plain values on one side, as a `Payload` or an error on the other."""
+"""How an image's end crosses the border: plain values on one side, a `Payload` or an error on the other."""
 
 from __future__ import annotations
 

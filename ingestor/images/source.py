@@ -41,6 +41,15 @@ class Source:
         self._file.seek(max(0, self.size_bytes - count))
         return self._read(count)
 
+    def at(self, offset: int, count: int) -> bytes:
+        """Up to `count` bytes from `offset`; fewer, or none, where the file ends."""
+        if self._whole is not None:
+            return self._whole[offset : offset + count]
+        if offset > self.size_bytes:
+            return b""
+        self._file.seek(offset)
+        return self._read(count)
+
     def stream(self) -> BinaryIO:
         """The content from its start, for a decoder that seeks."""
         if self._whole is not None or self.size_bytes <= IN_MEMORY_BYTES:

@@ -1,0 +1,87 @@
+"""What an error of a decoder means: cut off, damaged inside, of a kind that is not read, or too much of it."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import zlib
+from collections.abc import Iterator
+
+from PIL import Image, UnidentifiedImageError
+
+from ingestor.errors import ImageRejected, IngestorError, SourceNotReady
+from ingestor.images.ending import is_cut_off
+from ingestor.images.source import Source
+from ingestor.policy.formats import Format
+
+_DECODER_ERRORS = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    OverflowError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+"""What libraries raise over a bad file: Pillow's plugins parse in Python, so that anything may come."""
+
+_BOMB = ("too large for PngImagePlugin.MAX_TEXT_CHUNK", "Too much memory used in text chunks", "decompression bomb")
+_UNSUPPORTED = (
+    "unsupported",
+    "not supported",
+    "unknown compression",
+    "unknown pixel mode",
+    "cannot handle",
+    "unknown mode",
+)
+_CUT = ("truncat", "unexpected end", "premature end", "end of file")
+
+
+@contextlib.contextmanager
+def told(source: Source, row: Format) -> Iterator[None]:
+    """Errors of decoders become ours: `ImageRejected`, or `SourceNotReady` where the end of the file is missing."""
+    try:
+        yield
+    except (MemoryError, IngestorError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageRejected("decompression_bomb", f"{source.name}: {error}") from error
+    except _DECODER_ERRORS as error:
+        raise meaning(source, row, error) from error
+
+
+def meaning(source: Source, row: Format, error: Exception) -> IngestorError:
+    """The error to raise for what a decoder said about a file of this format."""
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    if any(words in said for words in _BOMB):
+        return ImageRejected(
+            "decompression_bomb", f"{source.name}: a small part of it unpacks to far too much ({said})"
+        )
+    if is_cut_off(source, row):
+        return truncated(source)
+    if isinstance(error, NotImplementedError) or any(words in said.lower() for words in _UNSUPPORTED):
+        return ImageRejected(
+            "unsupported",
+            f"{source.name}: a kind of {row.name} that is not read here ({said}); export it as PNG, JPEG or WebP",
+        )
+    if any(words in said.lower() for words in _CUT):
+        return truncated(source)
+    return corrupt(source, said)
+
+
+def truncated(source: Source) -> SourceNotReady:
+    return SourceNotReady(
+        "truncated", f"{source.name}: the end of the image is missing ({source.size_bytes:,} bytes so far)"
+    )
+
+
+def corrupt(source: Source, said: str) -> ImageRejected:
+    return ImageRejected("corrupt", f"{source.name}: is damaged inside ({said}); copy or export it anew")

@@ -1,0 +1,127 @@
+"""Whether the end of a file is missing, by what its format says about where it ends."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from ingestor.images.source import Source
+from ingestor.policy.formats import Format
+
+_TAIL_BYTES = 65536
+
+
+def is_cut_off(source: Source, row: Format) -> bool:
+    """True only where the format tells its length or its end, and the file falls short of it."""
+    ends = _ENDS.get(row.name)
+    try:
+        return ends is not None and ends(source)
+    except (struct.error, IndexError):
+        # The header itself is incomplete.
+        return source.size_bytes < 1024
+
+
+def _jpeg(source: Source) -> bool:
+    # Phones append what they like behind the end marker, so that it is looked for in the tail.
+    return b"\xff\xd9" not in source.tail(_TAIL_BYTES)
+
+
+def _png(source: Source) -> bool:
+    at = 8
+    while True:
+        chunk = source.at(at, 8)
+        if len(chunk) < 8:
+            return True
+        length, kind = struct.unpack(">I4s", chunk)
+        at += 12 + length
+        if at > source.size_bytes:
+            # A length from a damaged chunk says nothing about the end.
+            return bool(kind.isalpha()) and length < 0x80000000
+        if kind == b"IEND":
+            return False
+
+
+def _riff(source: Source) -> bool:
+    (length,) = struct.unpack("<I", source.head[4:8])
+    return source.size_bytes < 8 + int(length)
+
+
+def _gif(source: Source) -> bool:
+    return not source.tail(64).rstrip(b"\0").endswith(b";")
+
+
+def _bmp(source: Source) -> bool:
+    (length,) = struct.unpack("<I", source.head[2:6])
+    return bool(source.size_bytes < length)
+
+
+def _iso_media(source: Source) -> bool:
+    at = 0
+    while at < source.size_bytes:
+        length, _ = struct.unpack(">I4s", source.at(at, 8))
+        if length == 1:
+            (length,) = struct.unpack(">Q", source.at(at + 8, 8))
+        if length == 0:
+            return False
+        if length < 8:
+            return False
+        at += length
+    return at > source.size_bytes
+
+
+def _tiff(source: Source) -> bool:
+    """Whether strips or tiles of the first page, or the page's directory itself, lie beyond the end."""
+    head = source.head
+    order = "<" if head.startswith(b"II") else ">"
+    if head[2:4] in (b"+\0", b"\0+"):
+        (first,) = struct.unpack(order + "Q", head[8:16])
+        return bool(first >= source.size_bytes)
+    (first,) = struct.unpack(order + "I", head[4:8])
+    if first + 2 > source.size_bytes:
+        return True
+    (count,) = struct.unpack(order + "H", source.at(first, 2))
+    directory = source.at(first + 2, 12 * count)
+    values: dict[int, list[int]] = {}
+    for at in range(0, len(directory) - 11, 12):
+        tag, kind, number = struct.unpack_from(order + "HHI", directory, at)
+        if tag in (273, 279, 324, 325) and kind in (3, 4) and number <= 100_000:
+            letter, width = ("H", 2) if kind == 3 else ("I", 4)
+            where = directory[at + 8 : at + 12]
+            if number * width > 4:
+                (offset,) = struct.unpack(order + "I", where)
+                where = source.at(offset, number * width)
+            if len(where) < number * width:
+                return True
+            values[tag] = list(struct.unpack_from(f"{order}{number}{letter}", where))
+    return any(
+        offset + length > source.size_bytes
+        for offsets, lengths in ((273, 279), (324, 325))
+        for offset, length in zip(values.get(offsets, []), values.get(lengths, []), strict=False)
+    )
+
+
+def _jpeg2000(source: Source) -> bool:
+    if source.head.startswith(b"\xff\x4f"):
+        return not source.tail(64).rstrip(b"\0").endswith(b"\xff\xd9")
+    return _iso_media(source) or b"\xff\xd9" not in source.tail(_TAIL_BYTES)
+
+
+def _qoi(source: Source) -> bool:
+    return not source.tail(64).rstrip(b"\0\n").endswith(b"\x01") and not source.tail(8).endswith(b"\x01")
+
+
+_ENDS: Mapping[str, Callable[[Source], bool]] = MappingProxyType(
+    {
+        "JPEG": _jpeg,
+        "PNG": _png,
+        "WEBP": _riff,
+        "GIF": _gif,
+        "BMP": _bmp,
+        "AVIF": _iso_media,
+        "HEIF": _iso_media,
+        "TIFF": _tiff,
+        "JPEG2000": _jpeg2000,
+        "QOI": _qoi,
+    }
+)

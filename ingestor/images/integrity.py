@@ -1,0 +1,47 @@
+"""Whether an image that is sent as it was found is whole, as far as `normalise.integrity` asks.
+
+`header` trusts what the header says, `decode` decodes all of it, `strict` also finds what decoders pass silently.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from ingestor.images import damage, jpeg
+from ingestor.images.headers import Header
+from ingestor.images.source import Source
+
+
+def check(source: Source, header: Header, level: str) -> list[str]:
+    """Warnings about what is odd but harmless. Raises `ImageRejected` (`corrupt`) and `SourceNotReady` (`truncated`)."""
+    if level == "header":
+        return []
+    with damage.told(source, header.format):
+        match header.format.name, level:
+            case "JPEG", "strict":
+                jpeg.check(source.whole())
+            case "PNG", "strict":
+                check_png_chunks(source)
+                header.picture.load()
+            case _:
+                header.picture.load()
+    return []
+
+
+def check_png_chunks(source: Source) -> None:
+    """Raises `SyntaxError` for a chunk whose checksum is wrong: Pillow reads some without looking."""
+    data = memoryview(source.whole())
+    at = 8
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        kind = bytes(data[at + 4 : at + 8])
+        if at + 12 + length > len(data):
+            raise SyntaxError(f"chunk {kind!r} goes beyond the end")
+        (told,) = struct.unpack_from(">I", data, at + 8 + length)
+        if zlib.crc32(data[at + 4 : at + 8 + length]) != told:
+            raise SyntaxError(f"the checksum of chunk {kind!r} is wrong")
+        if kind == b"IEND":
+            return
+        at += 12 + length
+    raise SyntaxError("truncated: there is no IEND chunk")

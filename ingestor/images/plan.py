@@ -1,0 +1,65 @@
+"""What has to be done to an image, decided from its header alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ingestor.errors import ImageRejected
+from ingestor.images.headers import Header
+from ingestor.images.source import Source
+from ingestor.policy.sizing import Size, fitting_box, turns_sides
+from ingestor.ports import NormaliseRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`box` is the size to reach as the picture is stored, `upright` the same as it is seen."""
+
+    orientation: int
+    """To be baked into the pixels; 1: nothing to turn."""
+    first_frame: bool
+    box: Size
+    must_resize: bool
+    must_change_format: bool
+    too_many_bytes: bool
+
+    @property
+    def passes(self) -> bool:
+        """The bytes comply: they are not touched."""
+        return not (
+            self.orientation != 1
+            or self.first_frame
+            or self.must_resize
+            or self.must_change_format
+            or self.too_many_bytes
+        )
+
+    @property
+    def upright(self) -> Size:
+        return self.box.swapped if turns_sides(self.orientation) else self.box
+
+
+def plan(source: Source, header: Header, rules: NormaliseRules) -> Plan:
+    """The plan. Raises `ImageRejected` (`animated`) where the settings refuse it."""
+    box = fitting_box(header.size, rules.longest_side_px)
+    too_many_bytes = source.size_bytes > rules.max_bytes
+    return Plan(
+        orientation=header.orientation if rules.orientation == "bake" else 1,
+        first_frame=_only_first(source, header, rules, fits=box == header.size and not too_many_bytes),
+        box=box,
+        must_resize=box != header.size,
+        must_change_format=header.format.accepted_as is None,
+        too_many_bytes=too_many_bytes,
+    )
+
+
+def _only_first(source: Source, header: Header, rules: NormaliseRules, *, fits: bool) -> bool:
+    if not header.has_more_pictures:
+        return False
+    if rules.animation == "reject":
+        raise ImageRejected(
+            "animated",
+            f"{source.name}: has several frames or pages, and normalise.animation is reject; export the one you want",
+        )
+    keeps = rules.animation == "keep" and header.format.accepted_as is not None and fits and header.orientation == 1
+    return not keeps

@@ -1,0 +1,39 @@
+"""The name of the encoder and of all that shaped the bytes: part of the idempotency key.
+
+Whatever may change the bytes that come out of the same bytes in is in it, so that a body and its key never part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+
+import PIL
+import simplejpeg
+from PIL import features
+
+from ingestor.policy.formats import Format
+from ingestor.ports import NormaliseRules
+
+RECIPE = 1
+"""Counts up whenever this package would make other bytes with the same libraries and rules."""
+
+_ENCODERS = {"JPEG": "libjpeg_turbo", "PNG": "zlib", "WEBP": "webp"}
+
+
+def profile(row: Format, written_as: str, rules: NormaliseRules) -> str:
+    """Like `webp-1.6.0/jpeg-3.2.0/pillow-13.0.0/simplejpeg-1.9.0/1/5f0c...`."""
+    parts = [
+        f"{written_as.lower()}-{_version(_ENCODERS[written_as])}",
+        f"{row.name.lower()}-{_version(row.library) if row.library else PIL.__version__}",
+        f"pillow-{PIL.__version__}",
+        f"simplejpeg-{simplejpeg.__version__}",
+        str(RECIPE),
+        hashlib.sha256(json.dumps(asdict(rules), sort_keys=True).encode()).hexdigest()[:12],
+    ]
+    return "/".join(parts)
+
+
+def _version(library: str) -> str:
+    return features.version(library) or PIL.__version__
