@@ -7,8 +7,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
 from ingestor.settings.places import Loc
 from ingestor.settings.shape import FolderSettings, Settings
 from ingestor.settings.values import AfterAction
@@ -110,6 +108,8 @@ def _target_mistakes(action: AfterAction, folders: Numbered) -> Iterator[str]:
 
 
 def _is_excluded(folder: FolderSettings, inside: Path) -> bool:
+    from pathspec import GitIgnoreSpec  # late: only targets inside of a folder ask for it
+
     return GitIgnoreSpec.from_lines(folder.exclude).match_file(f"{inside.as_posix()}/image.jpg")
 
 

@@ -8,48 +8,16 @@ variable counts as not set, as Compose files and unit files leave them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args, get_origin
-
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from typing import Any
 
 from ingestor.errors import Problem
 from ingestor.settings.places import Layer, Loc, Place
-from ingestor.settings.reading import read_value
 from ingestor.settings.shape import Section, Settings
 from ingestor.settings.wording import KEY_LOOK, nearest
 
 PREFIX = "INGESTOR_"
 CONFIG_VARIABLE = "INGESTOR_CONFIG"
 DELIMITER = "__"
-
-
-class _Variables(Settings, BaseSettings):
-    """The shape of `Settings` for pydantic-settings to look variables up by; never made."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
-
-
-class _Source(EnvSettingsSource):
-    """The nested variables of a given environment, not of the process."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        super().__init__(_Variables, env_parse_none_str="null")
-        self.env_vars = {name.lower(): None if text == "null" else text for name, text in environ.items()}
-
-    def next_field(self, field: FieldInfo | Any | None, key: str, case_sensitive: bool | None = None) -> Any:
-        """What a step of a name leads to; pydantic-settings itself knows no steps into lists."""
-        annotation = field.annotation if isinstance(field, FieldInfo) else field
-        if get_origin(annotation) is tuple:
-            return get_args(annotation)[0] if key.isdecimal() else None
-        return super().next_field(field, key, case_sensitive)
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        """YAML, of which JSON is a part; what is neither stays text, and is refused as text."""
-        try:
-            return read_value(value) if isinstance(value, str) else value
-        except ValueError:
-            return value
 
 
 def lay_environment(layer: Layer, environ: Mapping[str, str]) -> Iterator[Problem]:
@@ -59,7 +27,11 @@ def lay_environment(layer: Layer, environ: Mapping[str, str]) -> Iterator[Proble
         if KEY_LOOK.search(text):
             yield Place(name).problem("holds what looks like an API key; put that in AUROUS_API_KEY or in a key file")
     yield from _misnamed(environ)
-    patch = _Source(ours)()
+    if not ours:
+        return
+    from ingestor.settings.variables import nested_variables  # late: see there
+
+    patch = nested_variables(ours)
     for name in ours:
         if not _reached(patch, _steps(name)):
             yield Place(name).problem("has no effect beside the variable that sets the whole; use one or the other")

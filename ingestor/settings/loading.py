@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
@@ -39,7 +40,7 @@ def load(config: Path | None, environ: Mapping[str, str], overrides: Mapping[str
         # Nothing is known of what the file meant to say: to go on would only add false alarms.
         raise SettingsError(_in_order(problems))
     problems += lay_environment(layer, environ)
-    problems += layer.lay(_nested(overrides or {}), lambda loc: Place("command line"))
+    problems += _lay_overrides(layer, overrides or {})
     settings, found = _check(layer, Path(os.path.abspath(file)))
     if problems or found:
         raise SettingsError(_in_order(problems + found))
@@ -103,17 +104,14 @@ def _bytes_of(file: Path) -> bytes:
     raise SettingsError([Place(str(file)).problem(said)])
 
 
-def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for name, value in overrides.items():
-        if value is None:
-            continue
-        *sections, key = name.split(".")
-        inside = nested
-        for section in sections:
-            inside = inside.setdefault(section, {})
-        inside[key] = value
-    return nested
+def _lay_overrides(layer: Layer, overrides: Mapping[str, Any]) -> Iterator[Problem]:
+    """Lay them over the rest one by one, a whole section before what is inside it; None is "not given"."""
+    given = [(name.split("."), value) for name, value in overrides.items() if value is not None]
+    for steps, value in sorted(given, key=lambda one: len(one[0])):
+        patch = copy.deepcopy(value)
+        for step in reversed(steps):
+            patch = {step: patch}
+        yield from layer.lay(patch, lambda loc: Place("command line"))
 
 
 def _check(layer: Layer, file: Path) -> tuple[Settings, list[Problem]]:

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pathspec import GitIgnoreSpec
-
 from ingestor.settings.kinds import JsonSchema, Kind, plain_text, resolve
 from ingestor.settings.wording import one_of, quoted
 
@@ -168,6 +166,8 @@ class Pattern(Kind):
     """One gitignore-style pattern that can match something."""
 
     def read(self, value: Any, root: Path) -> str:
+        from pathspec import GitIgnoreSpec  # late: most folders have no patterns
+
         text = plain_text(value, most=500)
         try:
             patterns = list(GitIgnoreSpec.from_lines([text]).patterns)

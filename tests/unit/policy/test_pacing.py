@@ -51,7 +51,7 @@ def test_a_capacity_that_was_guessed_too_high_is_put_right_at_once():
 
 def test_tokens_that_went_elsewhere_are_noticed():
     known = bucket(tokens=40.0, learned=True)
-    after, taken = known.learn(headers(remaining=20), 0.0, oldest_at=0.0)
+    after, taken = known.learn(headers(remaining=20, reset_in=80.0), 0.0, oldest_at=0.0)
     assert taken == pytest.approx(19.0)
     assert after.tokens == pytest.approx(21.0)
 
