@@ -7,6 +7,7 @@ import errno
 import aiohttp
 
 from ingestor.errors import ServerFault
+from ingestor.files_api.sending import SendStalled
 
 _SENTENCES = {
     "dns": "the name {host} cannot be resolved",
@@ -25,10 +26,8 @@ _SENTENCES = {
     "address": "{host} is no address that can be called",
 }
 
-SLOW_LINK = frozenset({"send_timeout", "timeout"})
-"""Faults that fewer uploads at once may cure."""
-
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
+    (SendStalled, "send_timeout"),
     (aiohttp.ClientConnectorDNSError, "dns"),
     (aiohttp.ClientConnectorCertificateError, "tls"),
     (aiohttp.ClientSSLError, "tls"),
@@ -47,10 +46,6 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-class SendStalled(TimeoutError):
-    """The other side took no byte of the body for too long."""
-
-
 def wire_fault(error: BaseException, host: str) -> ServerFault:
     """A `ServerFault` whose `code` says which kind of fault it was: `dns`, `tls`, `refused`, `reset`, …"""
     kind = _kind(error)
@@ -60,8 +55,6 @@ def wire_fault(error: BaseException, host: str) -> ServerFault:
 
 
 def _kind(error: BaseException) -> str:
-    if isinstance(error, SendStalled):
-        return "send_timeout"
     kind = next((kind for known, kind in _KINDS if isinstance(error, known)), "reset")
     if kind == "connect" and getattr(error, "errno", None) == errno.ECONNREFUSED:
         return "refused"

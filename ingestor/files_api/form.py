@@ -1,19 +1,24 @@
-"""The multipart body of an upload: the same bytes each time that it is sent. CONTRACT.md, Endpoints.
+"""The multipart body of an upload: the same bytes whenever the same key is sent. CONTRACT.md, Endpoints.
 
-Built by hand, since a form of aiohttp can be sent once only and draws a new boundary each time; a retry must
-send the very same body, because the API may compare it with the first one under the key.
+Built by hand, since a form of aiohttp can be sent once only and draws a new boundary each time; the API may compare
+the whole body with the first one under the key. So nothing is in it that the key does not cover: the boundary comes
+from the key, and the file name from the type. The source's own name must not be there, since the same bytes are found
+again under another name (a copy, a rename, a ledger that was lost), and would be a conflict instead of a replay.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ingestor.files_api import wire
 from ingestor.model import UploadRequest
 
-MAX_FILENAME_CHARACTERS = 100
+FILENAMES: Mapping[str, str] = MappingProxyType(
+    {"image/png": "image.png", "image/jpeg": "image.jpg", "image/webp": "image.webp"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +41,7 @@ def form_of(request: UploadRequest) -> Form:
     boundary = "ingestor-" + hashlib.sha256(request.key.encode()).hexdigest()[:40]
     head = (
         f"--{boundary}\r\n"
-        f'Content-Disposition: form-data; name="file"; filename="{header_safe(request.filename)}"\r\n'
+        f'Content-Disposition: form-data; name="file"; filename="{FILENAMES[request.mime_type]}"\r\n'
         f"Content-Type: {request.mime_type}\r\n\r\n"
     ).encode("ascii")
     tail = b"\r\n" + _field(boundary, "purpose", request.purpose.value.encode())
@@ -50,13 +55,3 @@ def form_of(request: UploadRequest) -> Form:
 def _field(boundary: str, name: str, value: bytes) -> bytes:
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
     return head.encode("ascii") + value + b"\r\n"
-
-
-def header_safe(filename: str) -> str:
-    """A name of plain ASCII that keeps its suffix: quotes, newlines, paths and foreign letters become `_`."""
-    name = re.sub(r"[^A-Za-z0-9._()+-]", "_", filename)
-    stem, dot, suffix = name.rpartition(".")
-    if not dot or len(suffix) > 10:
-        stem, suffix = name, ""
-    tail = dot + suffix if suffix else ""
-    return (stem[: MAX_FILENAME_CHARACTERS - len(tail)] or "image") + tail

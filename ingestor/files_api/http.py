@@ -1,32 +1,31 @@
-"""The Files API over HTTP: one session, one coroutine an endpoint, no retries. CONTRACT.md, Endpoints."""
+"""The Files API over HTTP: one coroutine an endpoint, no retries. CONTRACT.md, Endpoints."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, Self
-from urllib.parse import quote
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+from urllib.parse import quote, urlsplit
 
-import aiohttp
-from yarl import URL
-
-from ingestor.errors import AccountRefused, ApiAnswerInvalid
+from ingestor.errors import AccountRefused, ApiAnswerInvalid, FileGone
 from ingestor.files_api import wire
-from ingestor.files_api.faults import SendStalled, wire_fault
-from ingestor.files_api.form import form_of
+from ingestor.files_api.form import Form, form_of
 from ingestor.files_api.keys import ApiKey
 from ingestor.files_api.rules import Refusal, error_of
-from ingestor.files_api.sending import Watchdog, body, read_exactly
+from ingestor.files_api.sending import read_exactly
+from ingestor.files_api.timeouts import Timeouts
 from ingestor.files_api.wording import plain
 from ingestor.model import FileId, RateHeaders, Receipt, RemoteFile, UploadRequest
 from ingestor.policy.verdicts import Call
 from ingestor.ports import Clock, Observer
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+if TYPE_CHECKING:
+    from ingestor.files_api.line import Answer, Line
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_METHODS: Mapping[Call, str] = MappingProxyType({Call.UPLOAD: "POST", Call.FETCH: "GET", Call.DELETE: "DELETE"})
+MOST_WARNINGS = 100
+"""Of routes that go away: an API that tells something new each time is not listened to for ever."""
 
 RatesListener = Callable[[Call, RateHeaders], None]
 
@@ -35,32 +34,6 @@ class TellsRates(Protocol):
     """An API that tells of each request, exactly once, the rate headers of its answer (none: empty)."""
 
     def listen(self, listener: RatesListener) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Seconds. Each names what may not take longer."""
-
-    connect: float = 10.0
-    stall: float = 30.0
-    """Between two pieces of the body that the other side takes."""
-    answer: float = 60.0
-    """From the end of the body to the answer, and between two pieces of the answer."""
-    total: float = 300.0
-    """The whole exchange, so that a trickle ends too."""
-
-    @classmethod
-    def of(cls, seconds: float) -> Timeouts:
-        """From the one setting: an answer within `seconds`, a slow link five times as long."""
-        return cls(connect=min(10.0, seconds), stall=min(30.0, seconds), answer=seconds, total=5 * seconds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    request_id: str | None
 
 
 class HttpFilesApi:
@@ -74,22 +47,21 @@ class HttpFilesApi:
         key: ApiKey,
         clock: Clock,
         observer: Observer,
-        timeouts: Timeouts = Timeouts(),
+        timeouts: Timeouts | None = None,
         user_agent: str = "ingestor",
         ssl: Any = True,
     ) -> None:
         """`ssl`: as aiohttp takes it; True verifies against the system's authorities."""
-        self._base = URL(base_url.rstrip("/"))
-        self.base_url = plain(str(self._base.with_user(None)))
+        self._address = base_url.rstrip("/")
+        self.base_url = plain(self._address)
         self._key = key
         self._clock = clock
         self._observer = observer
-        self._timeouts = timeouts
+        self._timeouts = timeouts or Timeouts()
         self._ssl = ssl
         self._headers = {"Aurous-Version": version, "User-Agent": user_agent, "Accept": "application/json"}
         self._listener: RatesListener = _nobody
-        self._session: aiohttp.ClientSession | None = None
-        self._proxy = _proxy_for(self._base)
+        self._line: Line | None = None
         self._key_seen = False
         self._warned: set[tuple[Call, str]] = set()
         self.clock_offset_seconds: float | None = None
@@ -106,9 +78,9 @@ class HttpFilesApi:
         await self.close()
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._line is not None:
+            line, self._line = self._line, None
+            await line.close()
 
     # -- endpoints ---------------------------------------------------------------------------------
 
@@ -122,101 +94,81 @@ class HttpFilesApi:
                 "Content-Type": form.content_type,
                 "Content-Length": str(form.size_bytes),
             }
-            try:
-                async with Watchdog(self._timeouts.stall) as watchdog:
-                    pieces = body(form, content, watchdog)
-                    answer = await self._exchange(Call.UPLOAD, "POST", "/v1/files", rates, headers=headers, data=pieces)
-            except SendStalled as stalled:
-                raise wire_fault(stalled, self._host) from None
-            file = self._file(answer)
+            file = _file(await self._exchange(rates, "/v1/files", headers, form=form, content=content))
             _check_receipt(request, file.receipt)
             return file.receipt
 
     async def fetch(self, file_id: FileId) -> RemoteFile:
         """GET /v1/files/{id}: with a signed URL minted for this call."""
         with self._heard(Call.FETCH) as rates:
-            answer = await self._exchange(Call.FETCH, "GET", _path(file_id), rates)
-            file = self._file(answer)
+            if not wire.is_file_id(file_id):
+                raise FileGone(f"{plain(file_id)} is no file id: those look like file_…")
+            answer = await self._exchange(rates, _path(file_id))
+            file = _file(answer)
             if file.receipt.file_id != file_id:
                 raise ApiAnswerInvalid(
-                    f"the API answers for another file than {plain(file_id)}", request_id=answer.request_id
+                    f"the API answers for another file than {file_id}",
+                    status=answer.status,
+                    code="answer_id",
+                    request_id=file.receipt.request_id,
                 )
             return file
 
     async def delete(self, file_id: FileId) -> None:
-        """DELETE /v1/files/{id}: no error when it is gone already."""
+        """DELETE /v1/files/{id}: no error when it is gone already, or never was."""
         with self._heard(Call.DELETE) as rates:
-            answer = await self._exchange(Call.DELETE, "DELETE", _path(file_id), rates)
-            wire.check_deleted(answer.body, file_id)
+            if not wire.is_file_id(file_id):
+                return
+            try:
+                answer = await self._exchange(rates, _path(file_id))
+            except FileGone:
+                return
+            try:
+                wire.check_deleted(answer.body, file_id)
+            except ApiAnswerInvalid as error:
+                raise _placed(error, answer) from None
 
     # -- one exchange ------------------------------------------------------------------------------
 
     async def _exchange(
         self,
-        call: Call,
-        method: str,
-        path: str,
         rates: _Heard,
-        *,
+        path: str,
         headers: Mapping[str, str] = _NO_HEADERS,
-        data: Any = None,
-    ) -> _Answer:
+        *,
+        form: Form | None = None,
+        content: bytes = b"",
+    ) -> Answer:
         """The 2xx answer of one request; raises the error that any other answer, or none, stands for."""
         key = self._usual_key()
-        try:
-            async with self._opened().request(
-                method,
-                self._base.joinpath(path.lstrip("/"), encoded=True),
-                headers={**self._headers, "X-Api-Key": key, **headers},
-                data=data,
-                allow_redirects=False,
-                proxy=self._proxy,
-                ssl=self._ssl,
-            ) as response:
-                answer = await self._read(call, response, rates)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise wire_fault(error, self._host) from None
+
+        def heard(told: Mapping[str, str]) -> None:
+            rates.headers = wire.rate_headers(told)
+            if rates.headers.server_now is not None:
+                self.clock_offset_seconds = rates.headers.server_now - self._clock.now().timestamp()
+            self._warn_of_sunset(rates.call, told)
+
+        answer = await self._opened().exchange(
+            _METHODS[rates.call],
+            path,
+            {**self._headers, "X-Api-Key": key, **headers},
+            heard,
+            form=form,
+            content=content,
+        )
         if 200 <= answer.status < 300:
             self._key.accepted()
             return answer
-        raise self._refusal(call, answer, key)
+        raise self._refusal(rates.call, answer, key)
 
-    async def _read(self, call: Call, response: aiohttp.ClientResponse, rates: _Heard) -> _Answer:
-        rates.headers = wire.rate_headers(response.headers)
-        if rates.headers.server_now is not None:
-            self.clock_offset_seconds = rates.headers.server_now - self._clock.now().timestamp()
-        self._warn_of_sunset(call, response.headers)
-        content = b""
-        async for piece in response.content.iter_chunked(64 * 1024):
-            content += piece
-            if len(content) > wire.MAX_ANSWER_BYTES:
-                response.close()
-                content = content[: wire.MAX_ANSWER_BYTES] if response.status >= 400 else b""
-                break
-        request_id = response.headers.get("Aurous-Request-Id")
-        return _Answer(
-            status=response.status,
-            headers=response.headers,
-            body=content,
-            request_id=plain(request_id) if request_id else None,
-        )
-
-    def _file(self, answer: _Answer) -> RemoteFile:
-        replayed = answer.headers.get("Aurous-Idempotent-Replayed", "").strip().lower() == "true"
-        try:
-            return wire.remote_file(answer.body, replayed=replayed, request_id=answer.request_id)
-        except ApiAnswerInvalid as error:
-            error.status, error.request_id = answer.status, answer.request_id
-            raise
-
-    def _refusal(self, call: Call, answer: _Answer, key: str) -> Exception:
+    def _refusal(self, call: Call, answer: Answer, key: str) -> Exception:
         envelope = wire.error_envelope(answer.body)
         error = error_of(
             Refusal(
                 call=call,
                 status=answer.status,
                 envelope=envelope,
-                request_id=answer.request_id or envelope.request_id,
+                request_id=_request_id(answer) or envelope.request_id,
                 retry_after_seconds=wire.retry_after_seconds(answer.headers),
                 base_url=self.base_url,
                 location_host=_host_of(answer.headers.get("Location")),
@@ -224,26 +176,16 @@ class HttpFilesApi:
         )
         if isinstance(error, AccountRefused) and error.reason == "key":
             self._key.refused(key)
-        if key in str(error):
-            error.args = (str(error).replace(key, "…"),)
         return error
 
     # -- around it ---------------------------------------------------------------------------------
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                # how many at once is decided above; a connection that has to be waited for would look like a
-                # fault
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
-                timeout=aiohttp.ClientTimeout(
-                    total=self._timeouts.total,
-                    sock_connect=self._timeouts.connect,
-                    sock_read=self._timeouts.answer,
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
+    def _opened(self) -> Line:
+        if self._line is None:
+            from ingestor.files_api.line import Line  # late: see there
+
+            self._line = Line(base_url=self._address, timeouts=self._timeouts, ssl=self._ssl)
+        return self._line
 
     def _usual_key(self) -> str:
         """The key to send, with a warning the first time that it does not look like one."""
@@ -261,7 +203,7 @@ class HttpFilesApi:
         if deprecated is None and sunset is None:
             return
         told = f"{deprecated}|{sunset}"
-        if (call, told) not in self._warned and len(self._warned) < 100:
+        if (call, told) not in self._warned and len(self._warned) < MOST_WARNINGS:
             self._warned.add((call, told))
             self._observer.notice(
                 "api_deprecated",
@@ -270,30 +212,44 @@ class HttpFilesApi:
                 sunset=plain(sunset or ""),
             )
 
-    @property
-    def _host(self) -> str:
-        return self._base.authority.rpartition("@")[2]
-
 
 class _Heard:
     """Tells the listener once when a request is over, with the headers of its answer if there was one."""
 
-    __slots__ = ("_call", "_listener", "headers")
+    __slots__ = ("_listener", "call", "headers")
 
     def __init__(self, listener: RatesListener, call: Call) -> None:
         self._listener = listener
-        self._call = call
+        self.call = call
         self.headers = RateHeaders()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener(self._call, self.headers)
+        self._listener(self.call, self.headers)
 
 
 def _nobody(call: Call, headers: RateHeaders) -> None:
     """Nobody listens."""
+
+
+def _request_id(answer: Answer) -> str | None:
+    return plain(answer.headers.get("Aurous-Request-Id", "")) or None
+
+
+def _file(answer: Answer) -> RemoteFile:
+    replayed = answer.headers.get("Aurous-Idempotent-Replayed", "").strip().lower() == "true"
+    try:
+        return wire.remote_file(answer.body, replayed=replayed, request_id=_request_id(answer))
+    except ApiAnswerInvalid as error:
+        raise _placed(error, answer) from None
+
+
+def _placed(error: ApiAnswerInvalid, answer: Answer) -> ApiAnswerInvalid:
+    """The same, with what support asks for."""
+    error.status, error.request_id = answer.status, _request_id(answer)
+    return error
 
 
 def _check_receipt(sent: UploadRequest, got: Receipt) -> None:
@@ -317,18 +273,6 @@ def _path(file_id: FileId) -> str:
 
 def _host_of(location: str | None) -> str | None:
     try:
-        return plain(URL(location).host or "") or None if location else None
+        return plain(urlsplit(location).hostname or "") or None if location else None
     except ValueError:
         return None
-
-
-def _proxy_for(base: URL) -> str | None:
-    """The proxy that the environment names for this address; never one for this machine itself.
-
-    aiohttp's own `trust_env` would also look for a password in ~/.netrc, with each request.
-    """
-    host = base.host or ""
-    if host in _LOOPBACK or proxy_bypass(host):
-        return None
-    proxy = getproxies().get(base.scheme)
-    return proxy if proxy and proxy.startswith(("http://", "https://")) else None

@@ -52,7 +52,7 @@ class ApiKey:
         if seen is None:
             # somebody is replacing the file: the key that worked a moment ago still does
             if self._value is None or self._value == self._refused:
-                raise self._unusable("is not there")
+                raise self._unusable("is not there; make it, readable by this user alone")
             return self._value
         if self._value is None or seen != self._seen or self._value == self._refused:
             self._value, self._seen = self._checked(self._read(self._file)), seen
@@ -75,30 +75,40 @@ class ApiKey:
 
     def _identity(self, file: Path) -> tuple[int, ...] | None:
         try:
-            status = file.stat()
+            return self._usable(file, file.stat())
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise self._unusable(f"cannot be read ({error.strerror})") from None
-        if not stat.S_ISREG(status.st_mode):
-            raise self._unusable("is not a regular file")
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise self._unusable(f"may be used by others than its owner; cure: chmod 600 {file}")
-        return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            raise self._unusable(f"cannot be read ({error.strerror}); let this user read it") from None
 
     def _read(self, file: Path) -> str:
+        """What is in the file, which is looked at once more when it is open: it may have been replaced."""
         try:
-            with file.open("rb") as handle:
-                return handle.read(MAX_BYTES + 1).decode("ascii", "replace")
+            handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(handle, "rb") as stream:
+                self._usable(file, os.fstat(handle))
+                return stream.read(MAX_BYTES + 1).decode("ascii", "replace")
         except OSError as error:
-            raise self._unusable(f"cannot be read ({error.strerror})") from None
+            raise self._unusable(f"cannot be read ({error.strerror}); let this user read it") from None
+
+    def _usable(self, file: Path, status: os.stat_result) -> tuple[int, ...]:
+        """The identity of a file that may hold a key."""
+        if not stat.S_ISREG(status.st_mode):
+            raise self._unusable("is not a regular file; name the file that the key is in")
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise self._unusable(f"may be used by others than its owner; chmod 600 {file}")
+        return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def _checked(self, text: str) -> str:
         value = text.strip()
         if not value:
-            raise self._unusable("is empty" if self._file is not None else "is not set")
+            raise self._unusable(
+                "is empty; write the key into it"
+                if self._file is not None
+                else "is not set; set it, or name a file that holds the key as api.key_file"
+            )
         if len(value) > MAX_BYTES or not _SENDABLE.fullmatch(value):
-            raise self._unusable("holds more than one line of plain characters, which is no key")
+            raise self._unusable("holds more than one line of plain characters; write the key alone")
         return value
 
     def _unusable(self, what: str) -> AccountRefused:

@@ -11,9 +11,7 @@ import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeVar, cast
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 from ingestor.errors import (
     AccountRefused,
@@ -25,17 +23,19 @@ from ingestor.errors import (
     ServerFault,
 )
 from ingestor.files_api.breaker import Breaker, Ticket
-from ingestor.files_api.faults import SLOW_LINK
 from ingestor.files_api.http import TellsRates
 from ingestor.files_api.keys import ApiKey
-from ingestor.files_api.slots import Slots
+from ingestor.files_api.slots import SLOW_LINK, Slots
 from ingestor.files_api.stopping import Waits
 from ingestor.files_api.trial import Again, Trial
 from ingestor.model import FileId, Lane, RateHeaders, Receipt, RemoteFile, UploadRequest
-from ingestor.policy.backoff import KEY_IN_FLIGHT, RATE_LIMITED, YIELD, retry_after
+from ingestor.policy.backoff import RATE_LIMITED, YIELD, retry_after
 from ingestor.policy.breaking import UPLOADS_ONLY
 from ingestor.policy.verdicts import Call
 from ingestor.ports import Clock, FilesApi, Observer, Quota
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
@@ -114,6 +114,8 @@ class ResilientFilesApi:
     # -- one request, all its attempts -------------------------------------------------------------
 
     async def _persist(self, call: Call, lane: Lane, send: Callable[[], Awaitable[T]]) -> T:
+        from tenacity import AsyncRetrying, retry_if_exception_type  # late: most commands send nothing
+
         trial = Trial(attempts=self._attempts, in_flight_seconds=self._in_flight_seconds, rng=self._rng)
         ticket = self.breaker.ticket(reads=call is not Call.UPLOAD)
         retrying = AsyncRetrying(retry=retry_if_exception_type(Again), wait=_told, sleep=self._sleep, reraise=True)
@@ -126,53 +128,45 @@ class ResilientFilesApi:
     async def _attempt(
         self, call: Call, lane: Lane, send: Callable[[], Awaitable[T]], trial: Trial, ticket: Ticket
     ) -> T:
-        entered = await self._waits.on(self._turn(call, lane, ticket))
+        turn = _Turn()
+        try:
+            await self._waits.on(self._await_turn(turn, call, lane, ticket))
+            return await self._send(turn, call, send, trial, ticket)
+        finally:
+            # whatever happened, and wherever a cancellation struck
+            self.breaker.undecided(ticket)
+            if turn.has_slot:
+                self.slots.leave()
+            if turn.has_token and not (turn.is_sent and self._inner_tells):
+                self._gate(call).quota.observe(RateHeaders())
+
+    async def _await_turn(self, turn: _Turn, call: Call, lane: Lane, ticket: Ticket) -> None:
+        """Return when this attempt may be sent; `turn` knows at any time what it holds."""
+        await self.breaker.passable(ticket)
+        await self._gate(call).quota.acquire(lane)
+        turn.has_token = True
+        if call is Call.UPLOAD:
+            turn.entered = await self.slots.enter(lane)
+            turn.has_slot = True
+        await self.breaker.admit(ticket)
+
+    async def _send(self, turn: _Turn, call: Call, send: Callable[[], Awaitable[T]], trial: Trial, ticket: Ticket) -> T:
         self._sending += 1
         self._idle.clear()
+        turn.is_sent = True
         try:
             result = await send()
         except Exception as error:
-            self._failed(error, call, trial, ticket, entered)
-        except BaseException:
-            self.breaker.undecided(ticket)
-            raise
-        else:
-            self.breaker.succeeded(ticket)
-            self._gate(call).went_well()
-            if call is Call.UPLOAD:
-                self.slots.went_well()
-            return result
+            self._failed(error, call, trial, ticket, turn.entered)
         finally:
-            self._leave(call)
             self._sending -= 1
             if not self._sending:
                 self._idle.set()
-
-    async def _turn(self, call: Call, lane: Lane, ticket: Ticket) -> int:
-        """Return when this attempt may be sent, with the round of its slot."""
-        await self.breaker.passable(ticket)
-        quota = self._gate(call).quota
-        await quota.acquire(lane)
-        entered = 0
-        try:
-            if call is Call.UPLOAD:
-                entered = await self.slots.enter(lane)
-            try:
-                await self.breaker.admit(ticket)
-            except BaseException:
-                if call is Call.UPLOAD:
-                    self.slots.leave()
-                raise
-        except BaseException:
-            quota.observe(RateHeaders())
-            raise
-        return entered
-
-    def _leave(self, call: Call) -> None:
+        self.breaker.succeeded(ticket)
+        self._gate(call).went_well()
         if call is Call.UPLOAD:
-            self.slots.leave()
-        if not self._inner_tells:
-            self._gate(call).quota.observe(RateHeaders())
+            self.slots.went_well()
+        return result
 
     def _gate(self, call: Call) -> _Gate:
         return self._uploads if call is Call.UPLOAD else self._reads
@@ -197,7 +191,7 @@ class ResilientFilesApi:
                 outcome: Exception = trial.after_fault(error, paused=self.breaker.is_open)
             case RateLimited():
                 self.breaker.succeeded(ticket)
-                outcome = self._limited(error, call, entered)
+                outcome = self._limited(error, call, trial, entered)
             case KeyInFlight():
                 self.breaker.succeeded(ticket)
                 outcome = trial.after_conflict(error, self._clock.monotonic())
@@ -207,34 +201,30 @@ class ResilientFilesApi:
                 self.breaker.succeeded(ticket)
                 outcome = error
             case _:
-                self.breaker.undecided(ticket)
                 outcome = error
         if isinstance(outcome, Again):
             self._tell(call, outcome, trial)
         raise outcome from None
 
-    def _limited(self, error: RateLimited, call: Call, entered: int) -> Again:
+    def _limited(self, error: RateLimited, call: Call, trial: Trial, entered: int) -> Again:
         if error.code == "concurrency_limit_exceeded":
             if call is Call.UPLOAD:
                 self.slots.too_many(entered)
-            return Again(retry_after(error.retry_after_seconds, KEY_IN_FLIGHT.first_seconds), error)
+            return trial.after_crowding(error)
         held = self._gate(call).hold(error.retry_after_seconds, self._clock.monotonic())
         self._observer.notice("quota_held", call=call.value, seconds=round(held, 3))
         return Again(0.0, error)
 
     def _refused(self, error: EnvironmentFault, ticket: Ticket) -> Exception:
         if error.reason == "key" and self._key is not None and not self._key.is_refused():
-            self.breaker.undecided(ticket)
             self._observer.notice("key_read_again", origin=self._key.origin)
             return Again(0.0, error)
         if ticket.reads and error.reason in UPLOADS_ONLY:
-            self.breaker.undecided(ticket)
             return error
-        if self._patient:
-            self.breaker.refused(ticket, error)
-            return Again(0.0, error)
-        self.breaker.undecided(ticket)
-        return error
+        if not self._patient:
+            return error
+        self.breaker.refused(ticket, error)
+        return Again(0.0, error)
 
     def _tell(self, call: Call, again: Again, trial: Trial) -> None:
         cause = again.cause
@@ -246,6 +236,17 @@ class ResilientFilesApi:
             seconds=round(again.seconds, 3),
             request_id=getattr(cause, "request_id", None),
         )
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one attempt holds on its way."""
+
+    has_token: bool = False
+    has_slot: bool = False
+    entered: int = 0
+    """The round of its slot."""
+    is_sent: bool = False
 
 
 @dataclass(slots=True)

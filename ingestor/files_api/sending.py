@@ -14,7 +14,6 @@ from typing import Self
 import aiofiles
 
 from ingestor.errors import SourceNotReady
-from ingestor.files_api.faults import SendStalled
 from ingestor.files_api.form import Form
 
 PIECE_BYTES = 256 * 1024
@@ -53,6 +52,10 @@ def _open_regular(path: str, flags: int) -> int:
         os.close(handle)
         raise OSError(errno.ENXIO, "not a regular file")
     return handle
+
+
+class SendStalled(TimeoutError):
+    """The other side took no byte of the body for too long."""
 
 
 class Watchdog:

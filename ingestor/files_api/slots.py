@@ -8,6 +8,10 @@ import heapq
 from ingestor.model import Lane
 from ingestor.ports import Observer
 
+SLOW_LINK = frozenset({"send_timeout", "answer_timeout", "timeout"})
+"""Faults that fewer uploads at once may cure. The system takes megabytes of a body before they leave, so that a slow
+link may look like a late answer."""
+
 
 class Slots:
     """Additive increase, multiplicative decrease, from 1 to `most`. Lower lanes first, then earlier callers."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from ingestor.errors import ApiUnavailable, KeyConflict, KeyInFlight, ServerFault
-from ingestor.policy.backoff import KEY_IN_FLIGHT, SERVER_FAULT, retry_after
+from ingestor.errors import ApiUnavailable, KeyConflict, KeyInFlight, RateLimited, ServerFault
+from ingestor.policy.backoff import CROWDED, KEY_IN_FLIGHT, SERVER_FAULT, retry_after
 
 MOST_SERVER_WAIT_SECONDS = 60.0
 """A 503 with a longer `Retry-After` is tried before: the breaker waits where waiting is due."""
@@ -28,6 +28,7 @@ class Trial:
         self._in_flight_seconds = in_flight_seconds
         self._rng = rng
         self.faults = 0
+        self._crowdings = 0
         self._conflicts = 0
         self._conflict_since: float | None = None
 
@@ -47,6 +48,12 @@ class Trial:
         wait = SERVER_FAULT.seconds(self.faults, self._rng.random())
         told = min(retry_after(fault.retry_after_seconds, 0.0), MOST_SERVER_WAIT_SECONDS)
         return Again(max(wait, told), fault)
+
+    def after_crowding(self, limited: RateLimited) -> Again:
+        """Too many requests in flight, which is nobody's fault: later, and apart from the others that met it."""
+        self._crowdings += 1
+        wait = CROWDED.seconds(self._crowdings, self._rng.random())
+        return Again(max(wait, retry_after(limited.retry_after_seconds, 0.0)), limited)
 
     def after_conflict(self, conflict: KeyInFlight, now: float) -> Again | KeyConflict:
         """The first request under the key may still be running; after a while it is no longer believed."""

@@ -35,6 +35,11 @@ def metadata_text(metadata: Metadata) -> bytes | None:
     return canonical_json(dict(metadata)).encode() if metadata else None
 
 
+def is_file_id(text: str) -> bool:
+    """Whether this can be the id of a file; what cannot is never put into an address."""
+    return _ID.fullmatch(text) is not None
+
+
 # -- the file object -------------------------------------------------------------------------------
 
 
@@ -101,7 +106,7 @@ def _one_of(answer: Mapping[str, Json], field: str, allowed: frozenset[str]) -> 
 
 def _file_id(answer: Mapping[str, Json]) -> FileId:
     value = _text(answer, "id")
-    if not _ID.fullmatch(value):
+    if not is_file_id(value):
         raise _wrong("id", "does not look like file_…")
     return FileId(value)
 

@@ -30,6 +30,9 @@ SERVER_FAULT = Backoff(first_seconds=1.0, most_seconds=30.0, jitter=0.5)
 KEY_IN_FLIGHT = Backoff(first_seconds=0.5, most_seconds=8.0)
 """409 while the first request with the key still runs. CONTRACT.md, Idempotency."""
 
+CROWDED = Backoff(first_seconds=0.5, most_seconds=8.0, jitter=0.5)
+"""A 429 because too many requests are in flight; at least."""
+
 RATE_LIMITED = Backoff(first_seconds=2.0, most_seconds=60.0)
 """A 429 that names no `Retry-After`. Two seconds are one token at the default tier."""
 

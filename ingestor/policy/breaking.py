@@ -4,7 +4,9 @@
     open   -> open      a probe that failed: the next one later
     open   -> closed    an answer that shows the API at work
 
-One request that fails again and again is its own trouble (it runs out of attempts); two are the API's.
+One request that fails again and again is its own trouble (it runs out of attempts); two are the API's. Whatever the
+reason, the first probe comes soon (a proxy may have redirected or refused a single request by mistake), later ones
+ever less often. A key file that changes is probed at once.
 """
 
 from __future__ import annotations
@@ -16,16 +18,6 @@ from ingestor.policy.backoff import PROBE
 
 FAILURES = 4
 """Server faults in a row that open the breaker."""
-
-PROBE_SECONDS = {
-    "key": 5.0,
-    "scope": 60.0,
-    "balance": 60.0,
-    "route": 60.0,
-    "redirect": 60.0,
-    "settings": 60.0,
-}
-"""Between probes where somebody has to do something; a changed key file is probed at once."""
 
 UPLOADS_ONLY = frozenset({"scope", "balance"})
 """Refusals that hold uploads, while ids can still be looked at."""
@@ -72,15 +64,11 @@ def after_refusal(
     """The state after a refusal of the account or the address: no other request would fare better."""
     if isinstance(state, Open):
         return _probed_in_vain(state, reason, message, monotonic, chance)
-    wait = _probe_seconds(reason, 1, chance)
+    wait = PROBE.seconds(1, chance)
     return Open(reason=reason, message=message, since=wall, probes=0, probe_at=monotonic + wait)
 
 
 def _probed_in_vain(state: Open, reason: str, message: str, monotonic: float, chance: float) -> Open:
     probes = state.probes + 1
-    wait = _probe_seconds(reason, probes + 1, chance)
+    wait = PROBE.seconds(probes + 1, chance)
     return replace(state, reason=reason, message=message, probes=probes, probe_at=monotonic + wait)
-
-
-def _probe_seconds(reason: str, probe: int, chance: float) -> float:
-    return PROBE_SECONDS.get(reason) or PROBE.seconds(probe, chance)
