@@ -1,0 +1,215 @@
+"""The one place where parts are chosen and wired."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ingestor import __version__
+from ingestor.errors import LedgerUnreadable
+from ingestor.files_api import ApiKey, Breaker, HttpFilesApi, ResilientFilesApi, Timeouts
+from ingestor.images import ImagePool, clear_spool
+from ingestor.ledger import LedgerLock, SqliteLedger
+from ingestor.pipeline import Tools
+from ingestor.ports import Clock, NormaliseRules, Observer
+from ingestor.quota import LocalQuota
+from ingestor.runtime.parts import Parts
+from ingestor.runtime.system_clock import SystemClock
+from ingestor.settings import FolderSettings, NormaliseSettings, Settings
+from ingestor.stages.manifest import Manifest
+
+READ_BURST = 1200
+READS_PER_MINUTE = 600
+"""CONTRACT.md, Rate limits: of GET; the API's own headers correct them."""
+
+UPLOAD_QUOTA_FACT = "quota.uploads"
+READ_QUOTA_FACT = "quota.reads"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """The Files API as the settings name it, with its key."""
+
+    files: ResilientFilesApi
+    http: HttpFilesApi
+    uploads: LocalQuota
+    reads: LocalQuota
+
+
+def rules_of(normalise: NormaliseSettings) -> NormaliseRules:
+    return NormaliseRules(
+        longest_side_px=normalise.longest_side_px,
+        max_bytes=normalise.max_bytes,
+        orientation=normalise.orientation,
+        animation=normalise.animation,
+        webp_quality=normalise.webp_quality,
+        max_pixels=normalise.max_pixels,
+        integrity=normalise.integrity,
+        metadata=normalise.metadata,
+    )
+
+
+def image_pool(settings: Settings) -> ImagePool:
+    return ImagePool(
+        rules_of(settings.normalise),
+        workers=settings.normalise.workers,
+        image_timeout_seconds=settings.normalise.image_timeout,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_ledger(
+    settings: Settings, *, clock: Clock | None = None, must_exist: bool = True
+) -> AsyncIterator[SqliteLedger]:
+    """The ledger, for whoever only reads or changes a row: the daemon may hold it meanwhile."""
+    ledger = SqliteLedger(settings.ledger, clock or SystemClock())
+    if must_exist and not ledger.exists:
+        raise LedgerUnreadable(
+            f"{settings.ledger}: there is no ledger yet; start `ingestor watch` or `ingestor backfill` first"
+        )
+    try:
+        await ledger.open()
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+@contextlib.asynccontextmanager
+async def hold_ledger(settings: Settings, what: str) -> AsyncIterator[SqliteLedger]:
+    """The ledger, with the right to ingest. Raises `LedgerHeld` where another process has it."""
+    lock = LedgerLock(settings.ledger, what)
+    lock.acquire()
+    try:
+        async with open_ledger(settings, must_exist=False) as ledger:
+            yield ledger
+    finally:
+        lock.release()
+
+
+@contextlib.asynccontextmanager
+async def open_api(
+    settings: Settings,
+    facts: Mapping[str, Any],
+    *,
+    clock: Clock,
+    observer: Observer,
+    patient: bool,
+) -> AsyncIterator[Api]:
+    """The API, paced and resilient; the bundled sandbox is started where the settings ask for it.
+
+    `patient`: refusals of the account are waited out instead of raised. `facts` has the quota's state of the last run.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        base_url, key = await stack.enter_async_context(_address(settings))
+        http = HttpFilesApi(
+            base_url=base_url,
+            version=settings.api.version,
+            key=key,
+            clock=clock,
+            observer=observer,
+            timeouts=Timeouts.of(settings.api.timeout),
+            user_agent=f"ingestor/{__version__}",
+        )
+        rng = random.Random()
+        uploads = LocalQuota(
+            capacity=settings.api.quota.burst,
+            per_minute=settings.api.quota.per_minute,
+            clock=clock,
+            observer=observer,
+            state=facts.get(UPLOAD_QUOTA_FACT),
+        )
+        reads = LocalQuota(
+            capacity=READ_BURST,
+            per_minute=READS_PER_MINUTE,
+            clock=clock,
+            name="reads",
+            observer=observer,
+            state=facts.get(READ_QUOTA_FACT),
+        )
+        files = ResilientFilesApi(
+            http,
+            upload_quota=uploads,
+            read_quota=reads,
+            breaker=Breaker(clock=clock, observer=observer, rng=rng, key=key),
+            clock=clock,
+            observer=observer,
+            rng=rng,
+            concurrency=settings.api.concurrency,
+            patient=patient,
+            key=key,
+        )
+        stack.push_async_callback(files.close)
+        yield Api(files=files, http=http, uploads=uploads, reads=reads)
+
+
+@contextlib.asynccontextmanager
+async def _address(settings: Settings) -> AsyncIterator[tuple[str, ApiKey]]:
+    """Where the API is and what it takes for a key."""
+    if not settings.api.is_sandbox:
+        yield settings.api.base_url, ApiKey(file=settings.api.key_file)
+        return
+    from ingestor.sandbox import DEFAULT_KEY, Sandbox, SandboxHeld, SandboxOptions
+
+    key = ApiKey(environment={"AUROUS_API_KEY": DEFAULT_KEY})
+    sandbox = Sandbox(SandboxOptions(data_dir=settings.ledger.parent / "sandbox"))
+    try:
+        await sandbox.start()
+    except SandboxHeld as held:
+        # The daemon on these settings serves it already.
+        if held.base_url is None:
+            raise
+        yield held.base_url, key
+        return
+    try:
+        yield sandbox.base_url, key
+    finally:
+        await sandbox.stop()
+
+
+@contextlib.asynccontextmanager
+async def assemble(
+    settings: Settings,
+    *,
+    ledger: SqliteLedger,
+    folders: Sequence[FolderSettings],
+    observer: Observer,
+    patient: bool,
+    clock: Clock | None = None,
+) -> AsyncIterator[Parts]:
+    """Everything that ingesting takes, around a ledger that is held."""
+    clock = clock or SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        facts = await ledger.facts()
+        api = await stack.enter_async_context(
+            open_api(settings, facts, clock=clock, observer=observer, patient=patient)
+        )
+        images = image_pool(settings)
+        stack.push_async_callback(images.close)
+        spool = _spool(settings.ledger.parent / "spool")
+        tools = Tools(
+            folders={folder.name: folder for folder in folders},
+            ledger=ledger,
+            manifest=Manifest(settings.manifest, ledger),
+            api=api.files,
+            images=images,
+            spool=spool,
+            clock=clock,
+            observer=observer,
+        )
+        yield Parts(
+            settings=settings,
+            tools=tools,
+            gate=api.files,
+            snapshots={UPLOAD_QUOTA_FACT: api.uploads.snapshot, READ_QUOTA_FACT: api.reads.snapshot},
+        )
+
+
+def _spool(spool: Path) -> Path:
+    """An empty folder for images that were made fit; what a killed run left there is removed."""
+    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    clear_spool(spool, older_than_seconds=0.0)
+    return spool

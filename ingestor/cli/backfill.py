@@ -1,0 +1,111 @@
+"""`ingestor backfill`.
+
+Files under way in other programs are waited for until they have settled. Exit codes: 0 all is live, 3 some images are
+quarantined, 4 the API refuses us, 5 the deadline passed, 6 another ingestor holds the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ingestor.cli.common import Config, Json, out_json, run, settings_of
+from ingestor.cli.exits import Exit, Failed
+from ingestor.errors import UsageError
+
+if TYPE_CHECKING:
+    from ingestor.runtime.backfill import Limits, Report, Selection
+    from ingestor.settings import Settings
+
+
+def command(
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Instead of the folders.")] = None,
+    config: Config = None,
+    purpose: Annotated[str | None, typer.Option(help="reference, first_frame or last_frame.")] = None,
+    metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="May be repeated.")] = None,
+    files_from: Annotated[str | None, typer.Option(metavar="FILE", help="A list of paths; - is stdin.")] = None,
+    nul: Annotated[bool, typer.Option("-0", help="The list's paths end with NUL, not with a newline.")] = False,
+    on_errors: Annotated[str, typer.Option(metavar="continue|stop|N", help="How many quarantined end it.")] = "continue",
+    deadline: Annotated[str | None, typer.Option(metavar="DURATION", help="When to end at the latest.")] = None,
+    json: Json = False,
+) -> None:
+    from ingestor.cli.listing import paths_of
+
+    settings = settings_of(config)
+    wanted = paths_of(paths or [], files_from, nul=nul)
+    limits = _limits(on_errors, deadline)
+    report = run(_backfill(settings, wanted, purpose, metadata or [], limits, json=json))
+    if json:
+        out_json(report.tally.as_json())
+    _end(report)
+
+
+async def _backfill(
+    settings: Settings,
+    wanted: Sequence[Path] | None,
+    purpose: str | None,
+    metadata: Sequence[str],
+    limits: Limits,
+    *,
+    json: bool,
+) -> Report:
+    from ingestor.app import assemble, hold_ledger
+    from ingestor.cli.screen import Screen
+    from ingestor.cli.selecting import select
+    from ingestor.cli.signals import on_signals
+    from ingestor.runtime.backfill import Backfill
+
+    async with hold_ledger(settings, "ingestor backfill") as ledger:
+        selections = await select(settings, ledger, wanted, purpose=purpose, metadata=metadata)
+        folders = [selection.folder.settings for selection in selections]
+        with Screen(settings, quiet=json) as screen:
+            async with assemble(
+                settings, ledger=ledger, folders=folders, observer=screen.observer, patient=False
+            ) as parts:
+                backfill = Backfill(parts, selections, limits)
+                screen.follow(backfill.tally, parts)
+                with on_signals(backfill.interrupt, backfill.abort):
+                    report = await backfill.run()
+                screen.sum_up(report.tally)
+                return report
+
+
+def _limits(on_errors: str, deadline: str | None) -> Limits:
+    from ingestor.runtime.backfill import Limits
+    from ingestor.settings import parse_seconds
+
+    if on_errors not in ("continue", "stop") and not (on_errors.isdecimal() and int(on_errors) > 0):
+        raise UsageError(f"--on-errors is continue, stop or a number above 0, not {on_errors}")
+    most = {"continue": None, "stop": 1}.get(on_errors, int(on_errors) if on_errors.isdecimal() else None)
+    try:
+        seconds = None if deadline is None else parse_seconds(deadline)
+    except ValueError as error:
+        raise UsageError(f"--deadline: {error}") from error
+    return Limits(most_errors=most, deadline_seconds=seconds)
+
+
+def _end(report: Report) -> None:
+    """The exit code, and why."""
+    from ingestor.runtime.backfill import Ended
+
+    tally = report.tally
+    match report.ended:
+        case Ended.INTERRUPTED:
+            raise Failed(Exit.INTERRUPTED, f"{report.message}; {tally.deferred} images are left for the next run")
+        case Ended.REFUSED:
+            raise Failed(Exit.REFUSED, report.message)
+        case Ended.OUT_OF_TIME:
+            raise Failed(Exit.UNREACHABLE, report.message)
+        case Ended.FAULT:
+            raise Failed(Exit.OUR_FAULT, report.message)
+        case Ended.STOPPED:
+            raise Failed(Exit.QUARANTINED, report.message)
+    if tally.quarantined:
+        first = next((problem for problem in tally.problems), None)
+        why = f", such as {first.path}: {first.reason}" if first else ""
+        raise Failed(Exit.QUARANTINED, f"{tally.quarantined} of {tally.discovered} images are quarantined{why}")
+
+

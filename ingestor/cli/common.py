@@ -1,0 +1,49 @@
+"""What commands share: their options, settings, logs and output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from ingestor.settings import Settings
+
+T = TypeVar("T")
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="Settings file; default: $INGESTOR_CONFIG, else config/ingestor.yaml."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+def settings_of(config: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Flag over environment over file over default. Raises `SettingsError`."""
+    from ingestor.settings import load
+
+    return load(config, os.environ, overrides)
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run`, imported only by commands that wait for something."""
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+def out(text: str) -> None:
+    """A line on stdout: a result."""
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+
+
+def out_json(value: Any) -> None:
+    """A JSON value on stdout."""
+    out(json.dumps(value, ensure_ascii=True, indent=2 if sys.stdout.isatty() else None))

@@ -1,0 +1,209 @@
+"""The flow in this process: paths whose turn it is, taken from the ledger lane by lane, several at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from ingestor.errors import DiskFault, IngestorError
+from ingestor.model import Lane, Outcome, QueuedSource, Snoozed
+from ingestor.ports import Clock, Ingest, Ledger, Observer
+
+LOOK_SECONDS = 1.0
+"""Between looks at the ledger for what other programs (`retry`, `renew`) put in line."""
+
+DISK_SECONDS = 2.0
+"""Between looks at a ledger whose disk is at fault."""
+
+DISK_REASONS = frozenset({"disk", "disk_full", "disk_read_only", "ledger_busy"})
+"""Of `DiskFault`."""
+
+READ_AHEAD = 64
+"""Paths of a lane that are asked for at once."""
+
+Ended = Callable[[QueuedSource, Outcome], None]
+_Key = tuple[str, str]
+
+
+class EmbeddedEngine:
+    """Runs one flow for each path in line, at most `places` of a lane at once.
+
+    Each lane has places of its own, so that a fresh drop never waits behind a backlog: who of them gets the next
+    token is the quota's decision. `ready` is the gate before the intake: it returns when new work is wanted.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        ingest: Ingest,
+        clock: Clock,
+        observer: Observer,
+        places: int,
+        ready: Callable[[], Awaitable[None]] | None = None,
+        ended: Ended | None = None,
+        batch: str | None = None,
+        folders: Sequence[str] | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._ingest = ingest
+        self._clock = clock
+        self._observer = observer
+        self._places = places
+        self._ready = ready
+        self._ended = ended
+        self._batch = batch
+        self._folders = folders
+        self._waiting: dict[Lane, deque[QueuedSource]] = {lane: deque() for lane in Lane}
+        self._running: dict[_Key, Lane] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._failure: BaseException | None = None
+        self._disk_fault_until: float | None = None
+        """Not None: a disk is at fault, and nothing new begins before (monotonic)."""
+
+    @property
+    def running(self) -> int:
+        """How many paths are worked on now."""
+        return len(self._running)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is worked on, and nothing that was read from the line waits here."""
+        return not self._running and not any(self._waiting.values())
+
+    def wake(self) -> None:
+        """There is something new in line."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Begin nothing new; `run` returns when what runs has ended."""
+        self._stopping = True
+        self._wake.set()
+
+    def abort(self) -> None:
+        """End what runs at once; the ledger takes it up again at the next start."""
+        self.stop()
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    async def run(self) -> None:
+        """Work until stopped. Raises `LedgerError`, and whatever else means that going on makes no sense."""
+        while not self._stopping and self._failure is None:
+            self._wake.clear()
+            await self._pass_gate()
+            if self._stopping or self._failure is not None:
+                break
+            if not await self._begin():
+                await self._pause()
+        await self._drain()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _pass_gate(self) -> None:
+        if self._ready is None:
+            return
+        gate = asyncio.ensure_future(self._ready())
+        wake = asyncio.ensure_future(self._stopped())
+        await asyncio.wait({gate, wake}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (gate, wake):
+            task.cancel()
+        results = await asyncio.gather(gate, wake, return_exceptions=True)
+        if isinstance(results[0], IngestorError):
+            self._stopping = True
+
+    async def _stopped(self) -> None:
+        while not self._stopping and self._failure is None:
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _begin(self) -> bool:
+        """Begin what there are places for; whether anything was begun."""
+        begun = False
+        if self._disk_holds():
+            return False
+        for lane in Lane:
+            while self._free(lane) > 0 and not self._stopping:
+                if not self._waiting[lane] and not await self._look(lane):
+                    break
+                queued = self._waiting[lane].popleft()
+                if queued.source.key in self._running:
+                    continue
+                self._running[queued.source.key] = lane
+                task = asyncio.create_task(self._one(queued))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                begun = True
+        return begun
+
+    def _free(self, lane: Lane) -> int:
+        return self._places - sum(other is lane for other in self._running.values())
+
+    async def _look(self, lane: Lane) -> bool:
+        """Read ahead in a lane; whether there is anything that does not run already."""
+        try:
+            due = await self._ledger.due(lane, READ_AHEAD + len(self._running), self._batch, self._folders)
+        except DiskFault as fault:
+            self._disk_failed(fault.reason, str(fault))
+            return False
+        fresh = [queued for queued in due if queued.source.key not in self._running]
+        self._waiting[lane].extend(fresh)
+        return bool(fresh)
+
+    async def _one(self, queued: QueuedSource) -> None:
+        try:
+            outcome = await self._ingest(queued)
+            self._notice_disk(outcome)
+            if self._ended is not None:
+                self._ended(queued, outcome)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            # A ledger that cannot be used, or a fault of ours outside of the flow: nothing can go on.
+            self._failure = self._failure or error
+        finally:
+            del self._running[queued.source.key]
+            self._wake.set()
+
+    async def _pause(self) -> None:
+        """Until a place is free, something new is told, or the next path's turn comes."""
+        seconds = LOOK_SECONDS
+        try:
+            ready_at = await self._ledger.next_ready_at(self._batch, self._folders)
+        except DiskFault as fault:
+            self._disk_failed(fault.reason, str(fault))
+            ready_at = None
+        if ready_at is not None and not self._disk_holds():
+            until = (ready_at - self._clock.now()).total_seconds()
+            # Something that is due but cannot begin waits for a place, which `_one` tells of.
+            seconds = min(seconds, until) if until > 0 else seconds
+        sleep = asyncio.ensure_future(self._clock.sleep(max(seconds, 0.001)))
+        wake = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait({sleep, wake}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            wake.cancel()
+
+    # -- a disk at fault: nothing begins, and nothing is blamed, until it is cured
+
+    def _notice_disk(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Snoozed) and outcome.reason in DISK_REASONS:
+            self._disk_failed(outcome.reason, outcome.message)
+        elif not isinstance(outcome, Snoozed) and self._disk_fault_until is not None:
+            self._disk_fault_until = None
+            self._observer.notice("disk_resumed")
+
+    def _disk_failed(self, reason: str, message: str) -> None:
+        if self._disk_fault_until is None:
+            self._observer.notice("disk_paused", reason=reason, message=message)
+        self._disk_fault_until = self._clock.monotonic() + DISK_SECONDS
+
+    def _disk_holds(self) -> bool:
+        return self._disk_fault_until is not None and self._clock.monotonic() < self._disk_fault_until
+
+    async def _drain(self) -> None:
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)

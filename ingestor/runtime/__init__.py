@@ -1,0 +1,1 @@
+"""The loops: what keeps the flow fed, and what happens by the clock."""

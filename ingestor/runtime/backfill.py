@@ -1,0 +1,257 @@
+"""One pass: everything in the given folders once through the flow, then an end with numbers that add up."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ingestor.engines import EmbeddedEngine
+from ingestor.model import Lane, Outcome, QueuedSource, Retry, Snoozed
+from ingestor.pipeline import ingest_one
+from ingestor.policy.endings import INTERNAL, STOPPING
+from ingestor.runtime.feeder import Feeder
+from ingestor.runtime.memory import Memory
+from ingestor.runtime.parts import Parts
+from ingestor.runtime.recovery import recover
+from ingestor.runtime.tally import MOST_PROBLEMS, Tally
+from ingestor.stages.discover import DropFolder
+
+PATIENCE = 3
+"""How many times a file may be found unready, for its own reasons, before it is left for the next run."""
+
+LOOK_SECONDS = 0.02
+"""Between looks at whether all is done, at the end of a run."""
+
+FILE_REASONS = frozenset({"changed", "busy", "unreadable", "empty"})
+"""Of `SourceNotReady`: the file's own state. A truncated one has an end of its own (`truncation_is_final`)."""
+
+REFUSALS = frozenset({"key", "scope", "balance"})
+
+
+class Ended(StrEnum):
+    DONE = "done"
+    REFUSED = "refused"
+    """The API refuses us."""
+    OUT_OF_TIME = "out_of_time"
+    STOPPED = "stopped"
+    """By `--on-errors`."""
+    INTERRUPTED = "interrupted"
+    FAULT = "fault"
+    """Of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """A folder, and what of it is wanted: None is everything, else these files and directories in it."""
+
+    folder: DropFolder
+    only: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a run ends before everything is done."""
+
+    most_errors: int | None = None
+    """`--on-errors`: so many quarantined images end the run; None: none does."""
+    deadline_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    ended: Ended
+    message: str
+    tally: Tally
+
+
+class Backfill:
+    """One pass over `selections`."""
+
+    def __init__(self, parts: Parts, selections: Sequence[Selection], limits: Limits) -> None:
+        self._parts = parts
+        self._selections = selections
+        self._limits = limits
+        self._batch = secrets.token_hex(8)
+        self.tally = Tally()
+        self._unready: dict[tuple[str, str], int] = {}
+        self._last_words: tuple[str, str] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._end: tuple[Ended, str] | None = None
+        self._ending = asyncio.Event()
+        self._feeders = {
+            selection.folder.name: Feeder(
+                selection.folder,
+                ledger=parts.ledger,
+                clock=parts.clock,
+                observer=parts.observer,
+                fed=self._fed,
+                batch=self._batch,
+                tally=self.tally,
+                patience=PATIENCE,
+                revive=True,
+            )
+            for selection in selections
+        }
+        self._engine = EmbeddedEngine(
+            ledger=parts.ledger,
+            ingest=self._ingest,
+            clock=parts.clock,
+            observer=parts.observer,
+            places=places(parts),
+            ready=parts.gate.ready,
+            ended=self._ended,
+            batch=self._batch,
+        )
+
+    def interrupt(self, message: str = "interrupted") -> None:
+        """End the run: what is in flight finishes, all else is left for the next run."""
+        self._finish(Ended.INTERRUPTED, message)
+
+    def abort(self) -> None:
+        """End the run at once."""
+        self._finish(Ended.INTERRUPTED, "interrupted")
+        self._engine.abort()
+
+    async def run(self) -> Report:
+        """All of it. Raises `LedgerError` where the ledger cannot be used."""
+        began = self._parts.clock.monotonic()
+        await recover(self._parts.tools)
+        memory = Memory(self._parts.snapshots, ledger=self._parts.ledger, clock=self._parts.clock)
+        helpers = [asyncio.create_task(feeder.settle_forever()) for feeder in self._feeders.values()]
+        helpers.append(asyncio.create_task(memory.run()))
+        working = asyncio.create_task(self._engine.run())
+        feeding = asyncio.create_task(self._feed())
+        ending = asyncio.create_task(self._until_ended())
+        try:
+            await asyncio.wait({working, feeding, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if feeding.done() and not (working.done() or ending.done()):
+                feeding.result()
+                await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+            await self._wind_up(working)
+        finally:
+            for task in (*helpers, feeding, ending):
+                task.cancel()
+            await asyncio.gather(*helpers, feeding, ending, return_exceptions=True)
+            await memory.save()
+        await self._count_deferred()
+        self.tally.seconds = self._parts.clock.monotonic() - began
+        ended, message = self._end or (Ended.DONE, "")
+        return Report(ended=ended, message=message, tally=self.tally)
+
+    async def _ingest(self, queued: QueuedSource) -> Outcome:
+        return await ingest_one(queued, self._parts.tools)
+
+    def _fed(self) -> None:
+        self._engine.wake()
+
+    # -- feeding
+
+    async def _feed(self) -> None:
+        for selection in self._selections:
+            feeder = self._feeders[selection.folder.name]
+            if selection.only is None:
+                await feeder.scan(Lane.BACKFILL)
+                continue
+            for path in selection.only:
+                await self._feed_one(feeder, selection.folder, path)
+        while not await self._is_all_done():
+            await self._parts.clock.sleep(LOOK_SECONDS)
+        self._finish(Ended.DONE, "")
+
+    async def _feed_one(self, feeder: Feeder, folder: DropFolder, path: str) -> None:
+        if (Path(folder.root) / path).is_dir():
+            await feeder.scan(Lane.BACKFILL, "" if path == "." else path)
+        else:
+            await feeder.take_one(path, Lane.BACKFILL)
+
+    async def _is_all_done(self) -> bool:
+        if self._leaving or any(feeder.unsettled for feeder in self._feeders.values()) or not self._engine.is_idle:
+            return False
+        return await self._parts.ledger.count_waiting(self._batch) == 0
+
+    # -- ending
+
+    def _finish(self, ended: Ended, message: str) -> None:
+        if self._end is None:
+            self._end = (ended, message)
+        self._ending.set()
+
+    async def _until_ended(self) -> None:
+        seconds = self._limits.deadline_seconds
+        if seconds is None:
+            await self._ending.wait()
+            return
+        deadline = asyncio.ensure_future(self._parts.clock.sleep(seconds))
+        ending = asyncio.ensure_future(self._ending.wait())
+        try:
+            await asyncio.wait({deadline, ending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            deadline.cancel()
+            ending.cancel()
+        if not self._ending.is_set():
+            waits_for = f": {self._last_words[1]}" if self._last_words else ""
+            self._finish(Ended.OUT_OF_TIME, f"the deadline has passed{waits_for}")
+
+    async def _wind_up(self, working: asyncio.Task[None]) -> None:
+        """Nothing new begins; what is in flight finishes, within `drain`."""
+        self._engine.stop()
+        self._parts.gate.stop()
+        drained, _ = await asyncio.wait({working}, timeout=self._parts.settings.drain)
+        if not drained:
+            self._engine.abort()
+        await working
+
+    def _ended(self, queued: QueuedSource, outcome: Outcome) -> None:
+        if self.tally.end(queued, outcome):
+            self._unready.pop(queued.source.key, None)
+            self._check_errors()
+        elif isinstance(outcome, Snoozed) and outcome.reason in REFUSALS:
+            self._finish(Ended.REFUSED, outcome.message)
+        elif isinstance(outcome, Snoozed | Retry) and outcome.reason != STOPPING:
+            self._last_words = (outcome.reason, outcome.message)
+            if outcome.reason in FILE_REASONS or isinstance(outcome, Retry):
+                self._unready_again(queued, outcome)
+
+    def _check_errors(self) -> None:
+        most = self._limits.most_errors
+        if most is not None and self.tally.quarantined >= most:
+            self._finish(Ended.STOPPED, f"stopped after {self.tally.quarantined} quarantined images (--on-errors)")
+
+    def _unready_again(self, queued: QueuedSource, outcome: Snoozed | Retry) -> None:
+        """Another try, or, after a few, another run."""
+        key = queued.source.key
+        self._unready[key] = self._unready.get(key, 0) + 1
+        if self._unready[key] <= PATIENCE:
+            if outcome.reason in FILE_REASONS:
+                self._feeders[queued.source.folder].look_again(queued.source.path, queued.lane)
+            return
+        self.tally.defer(str(queued.source.absolute), outcome.reason, outcome.message, outcome.request_id)
+        if outcome.reason == INTERNAL:
+            self._end = self._end or (Ended.FAULT, outcome.message)
+        task = asyncio.create_task(self._parts.ledger.leave_batch(queued.source))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _count_deferred(self) -> None:
+        """What was left in line, or has not settled, when the run ended."""
+        for feeder in self._feeders.values():
+            for path in feeder.unsettled_paths():
+                self.tally.defer(f"{feeder.folder.root}/{path}", "settling", "has not settled yet")
+        left = self.tally.discovered - self.tally.accounted
+        entries = await self._parts.ledger.entries(
+            states=["waiting"], batch=self._batch, limit=min(left, MOST_PROBLEMS)
+        )
+        for entry in entries:
+            reason, message = entry.reason or "stopped", entry.message or "the run ended before its turn came"
+            self.tally.defer(f"{entry.root}/{entry.path}", reason, message, entry.request_id)
+        self.tally.deferred += left - len(entries)
+
+
+def places(parts: Parts) -> int:
+    """How many images of a lane are worked on at once: enough that uploads never wait for the workers."""
+    workers = parts.settings.normalise.workers or 4
+    return parts.settings.api.concurrency + 2 * workers

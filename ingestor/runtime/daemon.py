@@ -1,0 +1,94 @@
+"""`watch`: drop folders watched and fed to the flow until stopped, then drained."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ingestor.engines import EmbeddedEngine
+from ingestor.model import Outcome, QueuedSource, Snoozed
+from ingestor.pipeline import ingest_one
+from ingestor.runtime.backfill import FILE_REASONS, places
+from ingestor.runtime.feeder import Feeder
+from ingestor.runtime.folder_watch import FolderWatch
+from ingestor.runtime.memory import Memory
+from ingestor.runtime.parts import Parts
+from ingestor.runtime.reaper import Reaper
+from ingestor.runtime.recovery import recover
+
+
+class Daemon:
+    """All loops of a watching process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._stop = asyncio.Event()
+        self._engine = EmbeddedEngine(
+            ledger=parts.ledger,
+            ingest=self._ingest,
+            clock=parts.clock,
+            observer=parts.observer,
+            places=places(parts),
+            ready=parts.gate.ready,
+            ended=self._ended,
+            folders=[folder.name for folder in parts.folders],
+        )
+        self._feeders = {
+            folder.name: Feeder(
+                folder, ledger=parts.ledger, clock=parts.clock, observer=parts.observer, fed=self._engine.wake
+            )
+            for folder in parts.drop_folders()
+        }
+
+    def stop(self) -> None:
+        """Take nothing new, finish what is in flight within `drain`, and return from `run`."""
+        self._stop.set()
+
+    def abort(self) -> None:
+        """Return from `run` at once; the ledger takes up the rest at the next start."""
+        self._stop.set()
+        self._engine.abort()
+
+    async def run(self) -> None:
+        """Until stopped. Raises `LedgerError` where the ledger cannot be used any more."""
+        parts = self._parts
+        await recover(parts.tools)
+        memory = Memory(parts.snapshots, ledger=parts.ledger, clock=parts.clock)
+        reaper = Reaper(ledger=parts.ledger, manifest=parts.tools.manifest, clock=parts.clock, observer=parts.observer)
+        watches = [FolderWatch(feeder, clock=parts.clock, observer=parts.observer) for feeder in self._feeders.values()]
+        runs = [memory.run(), reaper.run(), *(watch.run() for watch in watches)]
+        loops = [asyncio.create_task(run) for run in runs]
+        working = asyncio.create_task(self._engine.run())
+        stopping = asyncio.create_task(self._stop.wait())
+        parts.observer.notice("start", folders=len(watches))
+        try:
+            await asyncio.wait({working, stopping, *loops}, return_when=asyncio.FIRST_COMPLETED)
+            for loop in loops:
+                if loop.done():
+                    loop.result()
+        finally:
+            await self._wind_up(working, [*loops, stopping])
+            await memory.save()
+        parts.observer.notice("stopped")
+
+    async def _wind_up(self, working: asyncio.Task[None], loops: list[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
+        """No new files, no new requests; those in flight finish."""
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        self._parts.observer.notice("draining", in_flight=self._engine.running)
+        self._engine.stop()
+        self._parts.gate.stop()
+        drained, _ = await asyncio.wait({working}, timeout=self._parts.settings.drain)
+        if not drained:
+            self._engine.abort()
+        await working
+
+    async def _ingest(self, queued: QueuedSource) -> Outcome:
+        return await ingest_one(queued, self._parts.tools)
+
+    def _ended(self, queued: QueuedSource, outcome: Outcome) -> None:
+        """A file that turned out not to be whole settles anew, as what it is now."""
+        if isinstance(outcome, Snoozed) and outcome.reason in FILE_REASONS:
+            feeder = self._feeders.get(queued.source.folder)
+            if feeder is not None:
+                feeder.look_again(queued.source.path, queued.lane)

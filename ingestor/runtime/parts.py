@@ -1,0 +1,53 @@
+"""What a run is made of: chosen and wired in `app`, used by the loops."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ingestor.pipeline import Tools
+from ingestor.ports import Clock, Ledger, Observer
+from ingestor.settings import FolderSettings, Settings
+from ingestor.stages.discover import DropFolder
+
+
+class Stoppable(Protocol):
+    """The API as the loops steer it: `files_api.ResilientFilesApi`."""
+
+    def stop(self) -> None:
+        """All that wait end now; what is in flight finishes."""
+
+    async def ready(self) -> None:
+        """Return when new work is wanted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """All the parts of one process."""
+
+    settings: Settings
+    tools: Tools
+    gate: Stoppable
+    snapshots: Mapping[str, Callable[[], Any]]
+    """Facts that a restart has to remember, by the name under which the ledger keeps them."""
+    readiness: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.tools.ledger
+
+    @property
+    def clock(self) -> Clock:
+        return self.tools.clock
+
+    @property
+    def observer(self) -> Observer:
+        return self.tools.observer
+
+    @property
+    def folders(self) -> tuple[FolderSettings, ...]:
+        return tuple(self.tools.folders.values())
+
+    def drop_folders(self) -> list[DropFolder]:
+        return [DropFolder(folder) for folder in self.folders]

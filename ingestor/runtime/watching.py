@@ -1,0 +1,90 @@
+"""File events of one folder as relative paths: a hint, never the truth (DESIGN.md, decision 10)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchfiles import Change, awatch
+
+from ingestor.policy.file_systems import events_may_lie, file_system_type
+
+STEP_MS = 1
+DEBOUNCE_MS = 50
+"""A rename or close is seen after 2 ms so (LIMITS.md)."""
+
+WATCHES_SYSCTL = "fs.inotify.max_user_watches"
+INSTANCES_SYSCTL = "fs.inotify.max_user_instances"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchMode:
+    """How a folder is watched, and why; `degraded`: events were wanted and cannot be had."""
+
+    mode: str
+    """`native` or `poll`."""
+    why: str
+    degraded: bool = False
+
+
+class EventsUnavailable(Exception):
+    """The system gives no (more) events for this folder; the text says why, and which setting of it helps."""
+
+
+def choose_mode(root: Path, wanted: str) -> WatchMode:
+    """`wanted` is the setting `watch`."""
+    if wanted != "auto":
+        return WatchMode(mode=wanted, why="as the setting `watch` says")
+    kind = _file_system_of(root)
+    if kind is not None and events_may_lie(kind):
+        return WatchMode(mode="poll", why=f"{root} is on {kind}, where changes made elsewhere give no events")
+    return WatchMode(mode="native", why="a local file system")
+
+
+def _file_system_of(root: Path) -> str | None:
+    try:
+        device = root.stat().st_dev
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    return file_system_type(mounts, f"{os.major(device)}:{os.minor(device)}")
+
+
+async def changes(root: Path, *, recursive: bool, stop: asyncio.Event) -> AsyncIterator[set[str]]:
+    """Sets of changed paths, relative to `root`. Raises `EventsUnavailable`; ends when `stop` is set."""
+    try:
+        events = awatch(
+            root,
+            watch_filter=None,
+            debounce=DEBOUNCE_MS,
+            step=STEP_MS,
+            stop_event=stop,
+            recursive=recursive,
+            ignore_permission_denied=True,
+            force_polling=False,
+        )
+        async with aclosing(events):
+            async for batch in events:
+                paths = {os.path.relpath(path, root) for kind, path in batch if kind is not Change.deleted}
+                yield paths - {"."}
+    except FileNotFoundError as error:
+        raise EventsUnavailable(f"{root} is not there") from error
+    except OSError as error:
+        raise EventsUnavailable(why_no_events(error)) from error
+    except RuntimeError as error:
+        raise EventsUnavailable(f"no events: {error}") from error
+
+
+def why_no_events(error: OSError) -> str:
+    """The limit that was met, and what raises it."""
+    text = str(error)
+    if error.errno == errno.ENOSPC or "os error 28" in text or "file watch limit" in text:
+        return f"the limit of inotify watches is reached; raise it: sysctl {WATCHES_SYSCTL}=1048576"
+    if error.errno == errno.EMFILE or "os error 24" in text or "Too many open files" in text:
+        return f"the limit of inotify instances or open files is reached; raise it: sysctl {INSTANCES_SYSCTL}=1024"
+    return f"no events: {text}"
