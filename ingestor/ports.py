@@ -220,6 +220,7 @@ class Ledger(Protocol):
         *,
         states: Sequence[str] = (),
         folder: str | None = None,
+        batch: str | None = None,
         expires_before: datetime | None = None,
         limit: int | None = None,
         after: tuple[str, str] | None = None,

@@ -1,5 +1,6 @@
 """The durable memory: what was found, what was promised, and the story of every path."""
 
-from ingestor.ledger.sqlite import LedgerLock, SqliteLedger, holder_of
+from ingestor.ledger.lock import LedgerLock, holder_of
+from ingestor.ledger.sqlite import SqliteLedger
 
 __all__ = ["LedgerLock", "SqliteLedger", "holder_of"]

@@ -21,10 +21,17 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def migrate(connection: Connection, name: str) -> bool:
-    """Upgrade to `REVISION`; True if there was anything to do. Raises `LedgerUnreadable` for a newer ledger."""
+    """Upgrade to `REVISION`; True if there was anything to do.
+
+    Raises `LedgerUnreadable` for a newer ledger, and for a database that is no ledger.
+    """
     present = revision_of(connection)
     if present == REVISION:
         return False
+    if present is None and inspect(connection).get_table_names():
+        raise LedgerUnreadable(
+            f"{name}: this database belongs to another program; name another file in the setting `ledger`"
+        )
     # Alembic takes 0.2 s to import, and almost every start has nothing to migrate.
     from alembic import command
     from alembic.config import Config

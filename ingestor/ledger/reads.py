@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, literal, or_, select, tuple_
+from sqlalchemy import Connection, Select, Text, cast, func, literal, or_, select, tuple_
 
-from ingestor.ledger.rows import identity_of, ledger_entry, queued_source, split_path
+from ingestor.ledger.rows import VANISHED, identity_of, ledger_entry, queued_source, split_path
 from ingestor.ledger.schema import facts, history, sources, uploads
 from ingestor.model import (
     Content,
@@ -52,7 +52,8 @@ def known(connection: Connection, folder: str, directory: str, names: Sequence[s
         row.name: Known(
             identity=identity_of(row),
             context=row.context,
-            state=SourceState(row.state),
+            # Done with as it vanished: should it be there again, it is looked at again.
+            state=SourceState.VANISHED if row.reason == VANISHED else SourceState(row.state),
             upload_state=None if row.upload_state is None else State(row.upload_state),
             expires_at=row.expires_at,
             reason=row.reason,
@@ -78,9 +79,17 @@ def due(
 
 def next_ready_at(connection: Connection, batch: str | None, folders: Sequence[str] | None) -> datetime | None:
     """When the next waiting path's turn is; None when nobody waits."""
-    statement = select(func.min(sources.c.ready_at)).where(*_in_line(batch, folders))
-    ready_at: datetime | None = connection.execute(statement).scalar()
-    return ready_at
+    # Lane by lane, so that the index leads to the first one and a long line is not read to its end.
+    firsts = [
+        connection.execute(
+            select(sources.c.ready_at)
+            .where(*_in_line(batch, folders), sources.c.lane == int(lane))
+            .order_by(sources.c.ready_at)
+            .limit(1)
+        ).scalar()
+        for lane in Lane
+    ]
+    return min((first for first in firsts if first is not None), default=None)
 
 
 def count_waiting(connection: Connection, batch: str | None, folders: Sequence[str] | None) -> int:
@@ -151,6 +160,7 @@ def entries(
     *,
     states: Sequence[str] = (),
     folder: str | None = None,
+    batch: str | None = None,
     expires_before: datetime | None = None,
     limit: int | None = None,
     after: tuple[str, str] | None = None,
@@ -162,6 +172,8 @@ def entries(
     statement = _JOINED.order_by(sources.c.folder, sources.c.directory, sources.c.name).limit(limit)
     if folder is not None:
         statement = statement.where(sources.c.folder == folder)
+    if batch is not None:
+        statement = statement.where(sources.c.batch == batch)
     if expires_before is not None:
         statement = statement.where(uploads.c.expires_at <= expires_before)
     if states:
@@ -193,7 +205,7 @@ def find_former(connection: Connection, file_id: str) -> Sequence[tuple[str, str
     """The (folder, path) that once had this file id, by the story."""
     statement = (
         select(history.c.folder, history.c.path)
-        .where(history.c.listed, func.instr(history.c.detail, f'"file_id":"{file_id}"') > 0)
+        .where(history.c.listed, cast(history.c.detail, Text).contains(f'"file_id":"{file_id}"', autoescape=True))
         .distinct()
     )
     return [(row.folder, row.path) for row in connection.execute(statement)]

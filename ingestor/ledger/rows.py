@@ -12,6 +12,9 @@ from sqlalchemy import Connection, Row, insert
 from ingestor.ledger.schema import history
 from ingestor.model import Event, FileIdentity, Lane, LedgerEntry, QueuedSource, SourceFile, SourceState
 
+VANISHED = "vanished"
+"""The reason of a path whose file is not there any more."""
+
 
 def split_path(path: str) -> tuple[str, str]:
     """`a/b/c.jpg` to (`a/b`, `c.jpg`); the directory of a file in the root is empty."""

@@ -156,12 +156,19 @@ class SqlLedger(ABC):
         *,
         states: Sequence[str] = (),
         folder: str | None = None,
+        batch: str | None = None,
         expires_before: datetime | None = None,
         limit: int | None = None,
         after: tuple[str, str] | None = None,
     ) -> Sequence[LedgerEntry]:
         return await self._read(
-            reads.entries, states=states, folder=folder, expires_before=expires_before, limit=limit, after=after
+            reads.entries,
+            states=states,
+            folder=folder,
+            batch=batch,
+            expires_before=expires_before,
+            limit=limit,
+            after=after,
         )
 
     async def find(self, wanted: str, places: Sequence[tuple[str, str]]) -> Sequence[LedgerEntry]:

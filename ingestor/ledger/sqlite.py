@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import fcntl
 import os
-import socket
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,86 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
-from ingestor.errors import DiskFault, LedgerHeld, LedgerUnreadable
+from ingestor.disk import disk_fault
+from ingestor.errors import LedgerError
+from ingestor.ledger.faults import translated
 from ingestor.ledger.migrate import migrate
 from ingestor.ledger.sql import P, SqlLedger, T
 from ingestor.ports import Clock
 
 _READERS = 2
 _BUSY_MS = 30_000
-
-
-class LedgerLock:
-    """The right to ingest with a ledger: one process at a time. Readers and operators' commands do without."""
-
-    def __init__(self, ledger: Path, what: str) -> None:
-        self._path = ledger.with_name(ledger.name + ".lock")
-        self._what = what
-        self._file: int | None = None
-
-    def acquire(self) -> None:
-        """Raises `LedgerHeld`, which names the holder, and `DiskFault`."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _disk_fault(self._path, error) from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(file, 1000).decode("utf-8", "replace").strip()
-            os.close(file)
-            raise LedgerHeld(
-                f"another ingestor holds this ledger: {holder or 'unknown'} ({self._path}); "
-                "stop it, or name another ledger"
-            ) from None
-        os.ftruncate(file, 0)
-        os.write(file, f"{self._what}, process {os.getpid()} on {socket.gethostname()}\n".encode())
-        self._file = file
-
-    def release(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    @property
-    def held(self) -> bool:
-        return self._file is not None
-
-
-def _disk_fault(path: Path, error: OSError) -> DiskFault:
-    reason = {errno.ENOSPC: "disk_full", errno.EDQUOT: "disk_full", errno.EROFS: "disk_read_only"}
-    return DiskFault(reason.get(error.errno or 0, "disk"), f"{path}: {error.strerror or error}")
-
-
-def _translated(path: Path, error: DBAPIError) -> Exception:
-    """A database error as what it means to the flow; one that is our own fault stays as it is."""
-    original = error.orig
-    name = getattr(original, "sqlite_errorname", "") or ""
-    text = str(original)
-    if name.startswith("SQLITE_FULL"):
-        return DiskFault("disk_full", f"{path}: the disk is full")
-    if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")):
-        return DiskFault("disk", f"{path}: the ledger's disk fails: {text}")
-    if name.startswith("SQLITE_READONLY"):
-        return DiskFault("disk_read_only", f"{path}: the ledger cannot be written: {text}")
-    if name.startswith("SQLITE_BUSY"):
-        return DiskFault("ledger_busy", f"{path}: another program keeps the ledger locked: {text}")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return LedgerUnreadable(
-            f"{path}: this ledger is corrupt ({text}); move it away and start again: unchanged images replay under "
-            "the same keys and keep their ids for as long as the API remembers them"
-        )
-    return error
+_WAL_BYTES = 16_000_000
+"""What is left of the write-ahead log after a checkpoint; one large change may make it longer for a while."""
 
 
 @dataclass(slots=True)
 class _Change:
     run: Callable[[Connection], Any]
     done: asyncio.Future[Any]
+
+
+_End = tuple[Any, Exception | None]
 
 
 class SqliteLedger(SqlLedger):
@@ -109,10 +48,14 @@ class SqliteLedger(SqlLedger):
         self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="ledger-read")
         self._pending: list[_Change] = []
         self._committing: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     @property
     def exists(self) -> bool:
-        return self.path.exists() and self.path.stat().st_size > 0
+        try:
+            return self.path.stat().st_size > 0
+        except OSError:
+            return False
 
     async def open(self) -> None:
         """Create or migrate. Raises `LedgerUnreadable` or `DiskFault`."""
@@ -121,19 +64,28 @@ class SqliteLedger(SqlLedger):
             # 0600 before SQLite creates it: paths and ids are nobody else's business.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
-            raise _disk_fault(self.path, error) from error
+            raise disk_fault(self.path, error) from error
         await self._write(migrate, str(self.path))
 
     async def close(self) -> None:
+        """Finish the changes under way; whoever comes later is refused."""
+        self._is_closed = True
         while self._committing is not None:
-            await self._committing
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._write_thread, self._writer.dispose)
-        self._reader.dispose()
-        self._write_thread.shutdown()
+            await asyncio.shield(self._committing)
+        await asyncio.to_thread(self._shut_down)
+
+    def _shut_down(self) -> None:
         self._read_threads.shutdown()
+        self._write_thread.shutdown()
+        self._reader.dispose()
+        self._writer.dispose()  # the last connection to go folds the write-ahead log into the file
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise LedgerError(f"{self.path}: this ledger has been closed")
 
     async def _read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._check_open()
         loop = asyncio.get_running_loop()
         run = _bound(question, args, kwargs)
         return await loop.run_in_executor(self._read_threads, self._ask, run)
@@ -142,10 +94,11 @@ class SqliteLedger(SqlLedger):
         try:
             with self._reader.connect() as connection:
                 return run(connection)
-        except DatabaseError as error:
-            raise _translated(self.path, error) from error
+        except DBAPIError as error:
+            raise translated(self.path, error) from error
 
     async def _write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._check_open()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._pending.append(_Change(_bound(change, args, kwargs), done))
         if self._committing is None:
@@ -155,30 +108,41 @@ class SqliteLedger(SqlLedger):
 
     async def _commit_pending(self) -> None:
         loop = asyncio.get_running_loop()
+        group: list[_Change] = []
         try:
             while self._pending:
                 group, self._pending = self._pending, []
-                results = await loop.run_in_executor(self._write_thread, self._commit, group)
-                for change, (value, error) in zip(group, results, strict=True):
-                    if change.done.cancelled():
-                        continue
-                    if error is None:
-                        change.done.set_result(value)
-                    else:
-                        change.done.set_exception(error)
-                        change.done.exception()  # its caller may have gone; then nobody needs to hear of it
+                ends = await loop.run_in_executor(self._write_thread, self._commit, group)
+                for change, end in zip(group, ends, strict=True):
+                    _settle(change.done, end)
+        except BaseException:
+            for change in (*group, *self._pending):
+                change.done.cancel()  # nobody shall wait for an answer that does not come
+            self._pending.clear()
+            raise
         finally:
             self._committing = None
 
-    def _commit(self, group: list[_Change]) -> list[tuple[Any, Exception | None]]:
+    def _commit(self, group: list[_Change]) -> list[_End]:
         try:
             with self._writer.begin() as connection:
                 return [(change.run(connection), None) for change in group]
         except Exception as error:
             if len(group) == 1:
-                return [(None, _translated(self.path, error) if isinstance(error, DBAPIError) else error)]
+                return [(None, translated(self.path, error) if isinstance(error, DBAPIError) else error)]
         # One of them failed and took the others' transaction with it: each by itself.
         return [self._commit([change])[0] for change in group]
+
+
+def _settle(done: asyncio.Future[Any], end: _End) -> None:
+    value, error = end
+    if done.cancelled():
+        return
+    if error is None:
+        done.set_result(value)
+    else:
+        done.set_exception(error)
+        done.exception()  # its caller may have gone; then nobody needs to hear of it
 
 
 def _bound(
@@ -192,7 +156,7 @@ def _bound(
 
 def _engine(path: Path, *, immediate: bool) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),
         connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000},
         pool_size=1 if immediate else _READERS,
         max_overflow=0,
@@ -204,22 +168,10 @@ def _engine(path: Path, *, immediate: bool) -> Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
-
-
-def holder_of(ledger: Path) -> str | None:
-    """Who holds a ledger now, in words; None if nobody does."""
-    with contextlib.suppress(FileNotFoundError):
-        file = os.open(ledger.with_name(ledger.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return os.read(file, 1000).decode("utf-8", "replace").strip() or "unknown"
-        finally:
-            os.close(file)
-    return None

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from ingestor.ledger.rows import join_path, receipt_detail, split_path, tell, tell_manifest
+from ingestor.ledger.rows import VANISHED, join_path, receipt_detail, split_path, tell, tell_manifest
 from ingestor.ledger.schema import facts, history, sources, uploads
 from ingestor.model import (
     Content,
@@ -35,6 +35,7 @@ from ingestor.policy.idempotency import idempotency_key
 from ingestor.policy.life_cycle import HAS_LIVE_ID, move
 
 _MICROSECOND = timedelta(microseconds=1)
+_ENDED = {State.EXPIRED: Event.EXPIRED, State.PURGED: Event.PURGED}
 
 
 def upsert(connection: Connection, table: Any) -> Any:
@@ -117,7 +118,7 @@ def take(connection: Connection, sightings: Sequence[Sighting], lane: Lane, batc
     keep = {
         name: case((unchanged, getattr(sources.c, name)), else_=getattr(new, name))
         for name in ("ready_at", "attempt", "wanted_generation", "changed_at")
-    }
+    } | {name: case((unchanged, getattr(sources.c, name)), else_=None) for name in ("reason", "message", "request_id")}
     always = {
         name: getattr(new, name)
         for name in ("root", "device", "inode", "size_bytes", "mtime_ns", "ctime_ns", "context", "state", "batch")
@@ -131,9 +132,6 @@ def take(connection: Connection, sightings: Sequence[Sighting], lane: Lane, batc
                 **always,
                 **keep,
                 "lane": best_lane,
-                "reason": None,
-                "message": None,
-                "request_id": None,
                 "put_away": None,
             },
         ),
@@ -151,9 +149,9 @@ def vanish(connection: Connection, folder: str, path: str, message: str, now: da
     connection.execute(
         update(sources)
         .where(_this(folder, path))
-        .values(state=state, reason="vanished", message=message, changed_at=now)
+        .values(state=state, batch=None, reason=VANISHED, message=message, changed_at=now)
     )
-    tell(connection, now, folder, path, "vanished", {"message": message})
+    tell(connection, now, folder, path, VANISHED, {"message": message})
 
 
 # -- the flow --------------------------------------------------------------------------------------
@@ -317,7 +315,8 @@ def _list(
 def list_source(connection: Connection, source: SourceFile, content_id: ContentId, now: datetime) -> None:
     """The manifest line of a path whose content was uploaded for another one."""
     row = _upload(connection, content_id)
-    _list(connection, source.folder, source.path, str(source.root), row, Event.UPLOADED, now)
+    event = _ENDED.get(State(row.state), Event.UPLOADED)
+    _list(connection, source.folder, source.path, str(source.root), row, event, now)
 
 
 def finish(connection: Connection, source: SourceFile, put_away: str | None, now: datetime) -> None:
@@ -392,7 +391,7 @@ def quarantine(
 
 def note_put_away(connection: Connection, source: SourceFile, put_away: str, now: datetime) -> None:
     """Where a quarantined file went."""
-    connection.execute(update(sources).where(_this(source.folder, source.path)).values(put_away=put_away))
+    connection.execute(update(sources).where(_still(source)).values(put_away=put_away))
     tell(connection, now, source.folder, source.path, "put_away", {"to": put_away})
 
 
@@ -407,13 +406,16 @@ def postpone(
     ready_at: datetime,
     now: datetime,
 ) -> None:
-    """Later again. Told in the story when the reason is another one, so that a long wait is one line."""
-    before = connection.execute(select(sources).where(_this(source.folder, source.path))).one_or_none()
+    """Later again. Told in the story when the reason is another one, so that a long wait is one line.
+
+    Other bytes that came meanwhile wait for nothing that befell these.
+    """
+    before = connection.execute(select(sources).where(_still(source))).one_or_none()
     if before is None:
         return
     connection.execute(
         update(sources)
-        .where(_this(source.folder, source.path))
+        .where(_still(source))
         .values(
             attempt=attempt, ready_at=ready_at, reason=reason, message=message, request_id=request_id, changed_at=now
         )
