@@ -13,8 +13,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from ingestor.sandbox.clock import http_date
 from ingestor.sandbox.errors import ApiError, not_found, server_error
-from ingestor.sandbox.ids import request_id
-from ingestor.sandbox.service import Call, Service, call_of
+from ingestor.sandbox.gate import new_call
+from ingestor.sandbox.service import Service, call_of
 
 _log = logging.getLogger(__name__)
 
@@ -28,12 +28,13 @@ def answering(service: Service) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        call = request["call"] = _new_call(service, request)
+        call = request["call"] = new_call(service, request)
         try:
             response = await _answer(request, handler)
         except (Severed, ConnectionError, web.RequestPayloadError):
             service.tally.answers[route_name(request), "none"] += 1
-            return _reset(request)
+            cut_off(request)
+            return web.Response()
         response.headers["Date"] = http_date(service.clock.now())
         if call.from_us:
             response.headers["Aurous-Request-Id"] = call.id
@@ -54,17 +55,6 @@ def route_name(request: web.Request) -> str:
     """Method and route as the counts name them."""
     resource = request.match_info.route.resource
     return f"{request.method} {resource.canonical if resource else '(no route)'}"
-
-
-def _new_call(service: Service, request: web.Request) -> Call:
-    now = service.clock.now()
-    is_upload = request.method == "POST"
-    return Call(
-        id=request_id(now),
-        version=service.options.version,
-        is_upload=is_upload,
-        level=service.buckets.untouched(now, upload=is_upload),
-    )
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -94,11 +84,12 @@ def _refusal(request: web.Request, error: ApiError) -> web.Response:
     )
 
 
-def _reset(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        connection = request.transport.get_extra_info("socket")
-        if connection is not None:
-            # Without lingering, closing sends a reset instead of an orderly end.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        request.transport.abort()
-    return web.Response()
+def cut_off(request: web.Request) -> None:
+    """Reset the connection that a request came on."""
+    if request.transport is None:
+        return
+    connection = request.transport.get_extra_info("socket")
+    if connection is not None:
+        # Without lingering, closing sends a reset instead of an orderly end.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.transport.abort()

@@ -79,16 +79,20 @@ class Buckets:
 
     def take(self, team: str, now: float, *, upload: bool) -> Level:
         """Take a token of the team."""
-        name = f"{'upload' if upload else 'get'}:{team}"
-        if name not in self._buckets:
-            tokens, at = self._kept.get(name, (None, now))
-            self._buckets[name] = TokenBucket(self._shapes[upload], at, tokens)
-        return self._buckets[name].take(now)
+        return self._bucket(team, now, upload=upload).take(now)
 
-    def untouched(self, now: float, *, upload: bool) -> Level:
-        """The level told to a call that belongs to no team."""
-        return TokenBucket(self._shapes[upload], now).level(now)
+    def level(self, team: str | None, now: float, *, upload: bool) -> Level:
+        """The level of the team, without taking anything; of a full bucket where nobody knows the caller."""
+        bucket = TokenBucket(self._shapes[upload], now) if team is None else self._bucket(team, now, upload=upload)
+        return bucket.level(now)
 
     def state(self) -> dict[str, tuple[float, float]]:
         """What continues the buckets after a restart."""
         return self._kept | {name: bucket.state() for name, bucket in self._buckets.items()}
+
+    def _bucket(self, team: str, now: float, *, upload: bool) -> TokenBucket:
+        name = f"{'upload' if upload else 'get'}:{team}"
+        if name not in self._buckets:
+            tokens, at = self._kept.get(name, (None, now))
+            self._buckets[name] = TokenBucket(self._shapes[upload], at, tokens)
+        return self._buckets[name]

@@ -12,6 +12,7 @@ FAULTS: dict[str, str] = {
     "http_503": "503 provider_unavailable; nothing happened",
     "http_504": "504 provider_timeout; nothing happened",
     "html": "502 with a proxy's HTML page; nothing happened",
+    "html_404": "404 with a proxy's HTML page; nothing happened",
     "empty": "200 with an empty body; nothing happened",
     "rate_limit": "429 too_many_requests with Retry-After in seconds",
     "rate_limit_bare": "429 too_many_requests without Retry-After",
@@ -23,18 +24,27 @@ FAULTS: dict[str, str] = {
     "reset_before": "the connection is reset; nothing happened",
     "reset_in_body": "the connection is reset while the body is being read; nothing happened",
     "hang": "the call is taken in and never answered; nothing happened",
+    "no_route": "404 resource_not_found for the route itself (uploads only)",
     "in_flight": "409 idempotency_key_in_use, once (uploads only)",
     "key_conflict": "409 idempotency_key_in_use, for that key from now on unless it is in use (uploads only)",
     "balance": "402 balance_too_low (uploads only)",
     "refused": "400 reference_blocked (uploads only)",
+    "slow_read": "it happens; the body is read slowly (uploads only)",
+    "busy": "it happens late; until then its key is in flight (uploads only)",
+    "slow": "it happened; the answer comes late",
+    "drip": "it happened; the answer comes piece by piece",
+    "reset_in_answer": "it happened; the connection is reset in the middle of the answer",
     "truncated_json": "it happened; the answer's JSON ends in the middle",
     "wrong_json": "it happened; the answer's object lacks most of its fields",
     "other_file": "it happened; the answer describes another file",
+    "deprecated": "it happened; the answer says that the route is going away",
+    "html_after": "it happened; the answer is 502 with a proxy's HTML page",
+    "empty_after": "it happened; the answer is 200 with an empty body",
     "lost_answer": "it happened; the answer is 500 internal_error",
     "reset_after": "it happened; the connection is reset without an answer",
-    "slow": "it happened; the answer comes late",
+    "hang_after": "it happened; the answer never comes",
 }
-UPLOADS_ONLY = frozenset({"in_flight", "key_conflict", "balance", "refused"})
+UPLOADS_ONLY = frozenset({"no_route", "in_flight", "key_conflict", "balance", "refused", "slow_read", "busy"})
 
 
 def checked_rates(rates: Mapping[str, float]) -> dict[str, float]:
@@ -73,8 +83,11 @@ class FaultPlan:
         kind = self._script.popleft() if upload and self._script else self._by_chance()
         if kind is None or kind == "ok" or (kind in UPLOADS_ONLY and not upload):
             return None
-        self.met[kind] += 1
         return kind
+
+    def count(self, kind: str) -> None:
+        """A call met this fault."""
+        self.met[kind] += 1
 
     def _by_chance(self) -> str | None:
         at = self._chance.random()

@@ -31,11 +31,12 @@ class Files:
 
     async def upload(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/files."""
-        team, key = call_of(request).team, idempotency_key(request)
+        call, key = call_of(request), idempotency_key(request)
         origin, content_type = self._service.origin(request), request.headers.get("Content-Type", "")
-        with self._service.tally.upload(), self._flight(team, key):
-            body = await read_body(request)
-            answer, is_replay = await asyncio.to_thread(self._keep, team, key, content_type, body, origin)
+        with self._service.tally.upload(), self._flight(call.team, key):
+            body = await read_body(self._service, request)
+            await self._service.pause(call.working_seconds)
+            answer, is_replay = await asyncio.to_thread(self._keep, call.team, key, content_type, body, origin)
         response = web.Response(status=201, text=answer, content_type="application/json")
         if is_replay:
             self._service.tally.replays += 1
@@ -94,7 +95,7 @@ class Files:
         finally:
             self._service.flights.discard((team, key))
 
-    def _keep(self, team: str, key: str | None, content_type: str, body: bytes, origin: str) -> tuple[str, bool]:
+    def _keep(self, team: str, key: str | None, content_type: str, body: bytearray, origin: str) -> tuple[str, bool]:
         """The answer to an upload, and whether it is a replay. Blocks. Raises ApiError."""
         parts = take_apart(content_type, body)
         digest = "" if key is None else self._digest(parts, body)
@@ -130,7 +131,7 @@ class Files:
             raise key_in_use("This Idempotency-Key was used with another body.")
         return used.answer
 
-    def _digest(self, parts: list[Part], body: bytes) -> str:
+    def _digest(self, parts: list[Part], body: bytearray) -> str:
         match self._service.options.idempotency:
             case "documented":
                 return whole_body(parts)
@@ -148,11 +149,13 @@ def idempotency_key(request: web.Request) -> str | None:
     return key
 
 
-async def read_body(request: web.Request) -> bytes:
+async def read_body(service: Service, request: web.Request) -> bytearray:
     """The whole body. Raises ApiError where it is larger than any acceptable one."""
     body = bytearray()
+    seconds, size_bytes = call_of(request).reading_seconds, request.content_length
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > _MAX_BODY_BYTES:
             raise out_of_range("file", f"file is larger than {MAX_BYTES} bytes.")
-    return bytes(body)
+        await service.pause(seconds * len(chunk) / (size_bytes or len(chunk)))
+    return body

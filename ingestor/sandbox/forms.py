@@ -44,40 +44,46 @@ class UploadForm:
     metadata: dict[str, Any] | None
 
 
-def take_apart(content_type: str, body: bytes) -> list[Part]:
+def take_apart(content_type: str, body: bytes | bytearray) -> list[Part]:
     """The parts in their order. Raises ApiError."""
     header = Message()
     header["Content-Type"] = content_type
     boundary = header.get_boundary()
     if header.get_content_type() != "multipart/form-data" or not boundary:
         raise invalid_format(None, "The body is not multipart/form-data with a boundary.")
-    delimiter = b"\r\n--" + boundary.encode("utf-8", "surrogateescape")
-    return [_part(raw) for raw in _between(b"\r\n" + body, delimiter)]
+    line = b"--" + boundary.encode("utf-8", "surrogateescape")
+    return [_part(body, start, end) for start, end in _spans(body, line)]
 
 
-def _between(body: bytes, delimiter: bytes) -> Iterator[bytes]:
-    at = body.find(delimiter)
+def _spans(body: bytes | bytearray, line: bytes) -> Iterator[tuple[int, int]]:
+    """Where each part starts and ends: between the lines of the boundary, up to the closing one."""
+    delimiter = b"\r\n" + line
+    at = 0 if body.startswith(line) else body.find(delimiter)
     while at >= 0:
-        start = at + len(delimiter)
-        if body.startswith(b"--", start):
+        after = body.index(line, at) + len(line)
+        if body.startswith(b"--", after):
             return
         # RFC 2046 lets white space stand between a delimiter and its line's end.
-        end_of_line = body.find(b"\r\n", start)
+        end_of_line = body.find(b"\r\n", after)
         at = body.find(delimiter, end_of_line) if end_of_line >= 0 else -1
-        if at < 0 or body[start:end_of_line].strip(b" \t"):
+        if at < 0 or body[after:end_of_line].strip(b" \t"):
             break
-        yield body[end_of_line + 2 : at]
+        yield end_of_line + 2, at
     raise invalid_format(None, "The multipart body is malformed, or ends before its closing boundary.")
 
 
-def _part(raw: bytes) -> Part:
-    head, blank_line, content = raw.partition(b"\r\n\r\n")
-    headers = BytesHeaderParser().parsebytes(head + b"\r\n\r\n")
+def _part(body: bytes | bytearray, start: int, end: int) -> Part:
+    blank_line = body.find(b"\r\n\r\n", start, end)
+    headers = BytesHeaderParser().parsebytes(bytes(body[start : max(start, blank_line)]) + b"\r\n\r\n")
     name = headers.get_param("name", header="Content-Disposition")
-    if not blank_line or headers.get_content_disposition() != "form-data" or not isinstance(name, str):
+    if blank_line < 0 or headers.get_content_disposition() != "form-data" or not isinstance(name, str):
         raise invalid_format(None, "A part of the body has no name.")
-    filename = headers.get_filename()
-    return Part(name=name, filename=filename, content_type=str(headers.get("Content-Type", "")), content=content)
+    return Part(
+        name=name,
+        filename=headers.get_filename(),
+        content_type=str(headers.get("Content-Type", "")),
+        content=bytes(memoryview(body)[blank_line + 4 : end]),
+    )
 
 
 def read_form(parts: Sequence[Part]) -> UploadForm:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import date
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from ingestor.sandbox.errors import invalid_format, missing_scope, rate_limited, unauthorized
+from ingestor.sandbox.ids import request_id
 from ingestor.sandbox.options import ApiKey
 from ingestor.sandbox.service import Call, Service, call_of, is_api_route
 
@@ -21,12 +23,11 @@ def gating(service: Service) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if is_api_route(request):
-            call = call_of(request)
-            key = known_key(service, request)
-            call.team = key.team
+            key, call = known_key(service, request), call_of(request)
             _check_scope(request, key)
             _take_token(service, call)
-            _pin_version(request, call)
+            if not _is_version(request.headers.get("Aurous-Version", call.version)):
+                raise invalid_format("Aurous-Version", "Aurous-Version is a date, written YYYY-MM-DD.")
         return await handler(request)
 
     return middleware
@@ -67,10 +68,26 @@ def _take_token(service: Service, call: Call) -> None:
         raise rate_limited(str(max(1, math.ceil(seconds - 1e-6))))
 
 
-def _pin_version(request: web.Request, call: Call) -> None:
-    pinned = request.headers.get("Aurous-Version")
-    if pinned is None:
-        return
-    if not _VERSION.fullmatch(pinned):
-        raise invalid_format("Aurous-Version", "Aurous-Version is written YYYY-MM-DD.")
-    call.version = pinned
+def new_call(service: Service, request: web.Request) -> Call:
+    """What is known of a call at first sight, whether or not it will be let through."""
+    now, is_upload = service.clock.now(), request.method == "POST"
+    key = service.keys.get(_key_text(request))
+    team = None if key is None or key.revoked else key.team
+    pinned = request.headers.get("Aurous-Version", "")
+    return Call(
+        id=request_id(now),
+        version=pinned if _is_version(pinned) else service.options.version,
+        is_upload=is_upload,
+        level=service.buckets.level(team, now, upload=is_upload),
+        team=team or "",
+    )
+
+
+def _is_version(text: str) -> bool:
+    if not _VERSION.fullmatch(text):
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -38,7 +38,7 @@ def inspect(content: bytes) -> ImageFacts:
             if max(image.size) > MAX_SIDE_PX:
                 raise _too_wide()
             _decode(image)
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_wide() from error
     except UnidentifiedImageError as error:
         raise invalid_format("file", "file is not a PNG, JPEG or WebP image.") from error

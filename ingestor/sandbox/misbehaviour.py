@@ -1,54 +1,63 @@
-"""What each fault of `FAULTS` does to a call."""
+"""Gives a call the fault of `FAULTS` that it draws."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from ingestor.sandbox.answers import Severed
 from ingestor.sandbox.clock import http_date
 from ingestor.sandbox.errors import (
     ApiError,
     key_in_use,
     missing_scope,
+    not_found,
     rate_limited,
     server_error,
     unauthorized,
 )
-from ingestor.sandbox.files import read_body
 from ingestor.sandbox.gate import known_key
-from ingestor.sandbox.ids import file_id
+from ingestor.sandbox.mishaps import AFTER, BEFORE
 from ingestor.sandbox.records import UsedKey
 from ingestor.sandbox.service import Service, call_of, is_api_route
+from ingestor.sandbox.spoiling import SPOILERS
 
-_PROXY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _OTHER_ROUTE = "POST /v1/images"
 
 
 def misbehaving(service: Service) -> Middleware:
-    """Gives a call to the API its fault, if it draws one."""
+    """Lets some calls to the API go wrong."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not is_api_route(request):
+        kind = service.plan.draw(upload=call_of(request).is_upload) if is_api_route(request) else None
+        if kind is None:
             return await handler(request)
-        kind = service.plan.draw(upload=call_of(request).is_upload)
+        if kind in AFTER or kind in SPOILERS:
+            return await _afterwards(kind, service, request, await handler(request))
+        service.plan.count(kind)
         if kind in _REFUSALS:
             raise _REFUSALS[kind](service, request)
-        if kind in _INSTEAD:
-            return await _INSTEAD[kind](service, request)
-        if kind == "key_conflict":
-            await _occupy_key(service, request)
-        response = await handler(request)
-        return await _AFTERWARDS[kind](service, response) if kind in _AFTERWARDS else response
+        if kind in BEFORE:
+            return await BEFORE[kind](service, request)
+        await _CIRCUMSTANCES[kind](service, request)
+        return await handler(request)
 
     return middleware
+
+
+async def _afterwards(
+    kind: str, service: Service, request: web.Request, response: web.StreamResponse
+) -> web.StreamResponse:
+    # A call that was refused has come no further, and met no fault.
+    service.plan.count(kind)
+    if kind in AFTER:
+        return await AFTER[kind](service, request)
+    assert isinstance(response, web.Response)
+    return await SPOILERS[kind](service, request, response)
 
 
 # -- refusals: an error envelope, and nothing happened
@@ -83,7 +92,7 @@ def _refused(service: Service, request: web.Request) -> ApiError:
     return ApiError(400, "invalid_request", "reference_blocked", message, param="file")
 
 
-_REFUSALS: dict[str | None, Callable[[Service, web.Request], ApiError]] = {
+_REFUSALS: dict[str, Callable[[Service, web.Request], ApiError]] = {
     "http_500": lambda service, request: server_error(500),
     "http_502": lambda service, request: server_error(502, "provider_unavailable"),
     "http_503": lambda service, request: server_error(503, "provider_unavailable"),
@@ -96,61 +105,17 @@ _REFUSALS: dict[str | None, Callable[[Service, web.Request], ApiError]] = {
     ),
     "unauthorized": lambda service, request: unauthorized("invalid_api_key", "This API key is not known."),
     "missing_scope": lambda service, request: missing_scope("write" if call_of(request).is_upload else "read"),
+    "no_route": lambda service, request: not_found("There is no such route."),
     "in_flight": _in_flight,
     "balance": _balance,
     "refused": _refused,
 }
 
 
-# -- instead of an answer of the API, and nothing happened
+# -- circumstances: the call goes on, under harder conditions
 
 
-async def _html(service: Service, request: web.Request) -> web.StreamResponse:
-    call_of(request).from_us = False
-    return web.Response(status=502, text=_PROXY_PAGE, content_type="text/html")
-
-
-async def _empty(service: Service, request: web.Request) -> web.StreamResponse:
-    call_of(request).from_us = False
-    return web.Response(status=200)
-
-
-async def _redirect(service: Service, request: web.Request) -> web.StreamResponse:
-    location = f"{service.origin(request)}/elsewhere{request.rel_url.raw_path}"
-    return web.Response(status=307, headers={"Location": location})
-
-
-async def _reset_before(service: Service, request: web.Request) -> web.StreamResponse:
-    raise Severed
-
-
-async def _reset_in_body(service: Service, request: web.Request) -> web.StreamResponse:
-    await request.content.readany()
-    raise Severed
-
-
-async def _hang(service: Service, request: web.Request) -> web.StreamResponse:
-    if request.can_read_body:
-        await read_body(request)
-    loop = asyncio.get_running_loop()
-    until = loop.time() + service.options.hang_seconds
-    # Whoever gives up has left; holding on to that call would only fill the memory.
-    while request.transport is not None and loop.time() < until and not service.stopping.is_set():
-        await service.pause(0.05)
-    raise Severed
-
-
-_INSTEAD: dict[str | None, Callable[[Service, web.Request], Awaitable[web.StreamResponse]]] = {
-    "html": _html,
-    "empty": _empty,
-    "redirect": _redirect,
-    "reset_before": _reset_before,
-    "reset_in_body": _reset_in_body,
-    "hang": _hang,
-}
-
-
-async def _occupy_key(service: Service, request: web.Request) -> None:
+async def _key_conflict(service: Service, request: web.Request) -> None:
     """From now on the key belongs to another route, so that the call itself is refused for good."""
     key = request.headers.get("Idempotency-Key")
     if not key:
@@ -161,52 +126,16 @@ async def _occupy_key(service: Service, request: web.Request) -> None:
     await asyncio.to_thread(service.store.occupy_key, used, now)
 
 
-# -- afterwards: it happened, and the answer goes wrong
+async def _slow_read(service: Service, request: web.Request) -> None:
+    call_of(request).reading_seconds = service.options.slow_seconds
 
 
-async def _lost_answer(service: Service, response: web.StreamResponse) -> web.StreamResponse:
-    raise server_error(500)
+async def _busy(service: Service, request: web.Request) -> None:
+    call_of(request).working_seconds = service.options.slow_seconds
 
 
-async def _reset_after(service: Service, response: web.StreamResponse) -> web.StreamResponse:
-    raise Severed
-
-
-async def _slow(service: Service, response: web.StreamResponse) -> web.StreamResponse:
-    await service.pause(service.options.slow_seconds)
-    return response
-
-
-async def _truncated_json(service: Service, response: web.StreamResponse) -> web.StreamResponse:
-    assert isinstance(response, web.Response)
-    text = response.text or ""
-    response.text = text[: len(text) // 2]
-    return response
-
-
-async def _wrong_json(service: Service, response: web.StreamResponse) -> web.StreamResponse:
-    return _rewritten(response, lambda value: {name: value[name] for name in ("id", "object")})
-
-
-async def _other_file(service: Service, response: web.StreamResponse) -> web.StreamResponse:
-    def another(value: dict[str, Any]) -> dict[str, Any]:
-        sizes = {name: value[name] + 1 for name in ("size_bytes", "width_px", "height_px") if name in value}
-        return value | sizes | {"id": file_id(service.clock.now())}
-
-    return _rewritten(response, another)
-
-
-def _rewritten(response: web.StreamResponse, change: Callable[[dict[str, Any]], Any]) -> web.Response:
-    assert isinstance(response, web.Response)
-    response.text = json.dumps(change(json.loads(response.text or "{}")))
-    return response
-
-
-_AFTERWARDS: dict[str | None, Callable[[Service, web.StreamResponse], Awaitable[web.StreamResponse]]] = {
-    "lost_answer": _lost_answer,
-    "reset_after": _reset_after,
-    "slow": _slow,
-    "truncated_json": _truncated_json,
-    "wrong_json": _wrong_json,
-    "other_file": _other_file,
+_CIRCUMSTANCES: dict[str, Callable[[Service, web.Request], Awaitable[None]]] = {
+    "key_conflict": _key_conflict,
+    "slow_read": _slow_read,
+    "busy": _busy,
 }

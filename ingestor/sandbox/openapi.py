@@ -12,6 +12,7 @@ Json = dict[str, Any]
 
 _MIME_TYPES = ["image/png", "image/jpeg", "image/webp"]
 _ERROR_TYPES = ["invalid_request", "authentication", "not_found", "rate_limit", "server_error"]
+_VERSION = r"^\d{4}-\d{2}-\d{2}$"
 _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _EXAMPLE_ID = "file_01HXMQ7Z3K8Y2NABCDEFGHJKMN"
 _INSTANT = {"type": "string", "format": "date-time"}
@@ -127,7 +128,7 @@ def _version() -> Json:
         "in": "header",
         "required": False,
         "description": "API version pin; the applied one is echoed.",
-        "schema": {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"},
+        "schema": {"type": "string", "format": "date", "pattern": _VERSION},
         "example": "2026-05-15",
     }
 
@@ -161,16 +162,16 @@ def _form() -> Json:
         },
         "purpose": {"type": "string", "enum": list(PURPOSES)},
         "metadata": {
-            "description": "A JSON object, as text.",
-            "type": "string",
-            "contentMediaType": "application/json",
-            "contentSchema": {"type": "object"},
-            "maxLength": MAX_METADATA_CHARS,
+            "description": f"Sent as its JSON text, of at most {MAX_METADATA_CHARS} characters.",
+            "type": "object",
         },
     }
     return {
         "schema": {"type": "object", "required": ["file", "purpose"], "properties": properties},
-        "encoding": {"file": {"contentType": ", ".join(_MIME_TYPES)}},
+        "encoding": {
+            "file": {"contentType": ", ".join(_MIME_TYPES)},
+            "metadata": {"contentType": "application/json"},
+        },
     }
 
 
@@ -181,7 +182,7 @@ def _headers(**more: Json) -> Json:
     count = {"type": "integer", "minimum": 0}
     return {
         "Aurous-Request-Id": {"required": True, "schema": {"type": "string", "pattern": f"^req_{_ULID}$"}},
-        "Aurous-Version": {"required": True, "schema": {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}},
+        "Aurous-Version": {"required": True, "schema": {"type": "string", "format": "date", "pattern": _VERSION}},
         "X-RateLimit-Limit": {"required": True, "description": "Capacity.", "schema": count},
         "X-RateLimit-Remaining": {
             "required": True,

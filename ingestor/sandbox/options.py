@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,7 @@ class Bucket:
     per_minute: float
 
     def __post_init__(self) -> None:
-        if self.burst < 1 or self.per_minute <= 0:
+        if self.burst < 1 or not 0 < self.per_minute < math.inf:
             raise ValueError("a bucket needs a burst of at least 1 and a refill above 0 per minute")
 
 
@@ -71,7 +72,7 @@ class SandboxOptions:
 
     def __post_init__(self) -> None:
         checked_rates(self.faults)
-        if self.time_scale <= 0:
+        if not 0 < self.time_scale < math.inf:
             raise ValueError("the time scale is a number above 0")
         if self.idempotency not in COMPARISONS:
             raise ValueError(f"idempotency is one of {', '.join(COMPARISONS)}")

@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ingestor.sandbox.faults import FAULTS
@@ -15,8 +16,10 @@ from ingestor.sandbox.server import Sandbox
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add all arguments of a sandbox to a parser."""
+    """Add all arguments of a sandbox to a parser, and the kinds of faults below its help."""
     default = SandboxOptions()
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "kinds of faults:\n" + "".join(f"  {kind:<16} {text}\n" for kind, text in FAULTS.items())
     add = parser.add_argument
     add("--data", type=Path, help="folder of files and index; without it, nothing outlives the run")
     add("--host", default=default.host, help="address to listen on (%(default)s)")
@@ -27,10 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KIND=RATE",
-        help=f"share of calls that meet it, 0 to 1; KIND: {', '.join(FAULTS)}",
+        help="share of calls that meet this kind of fault (below), 0 to 1; may be repeated",
     )
     add("--seed", type=int, help="makes the draw of faults repeatable")
     add("--key", action="append", default=[], metavar="KEY[=TEAM]", help="a key that it knows")
+    add("--read-only-key", action="append", default=[], metavar="KEY[=TEAM]", help="a key without the scope write")
     add("--revoked-key", action="append", default=[], metavar="KEY", help="a key that was revoked")
     add("--upload-bucket", type=bucket, default=default.upload_bucket, metavar="BURST,PER_MINUTE")
     add("--get-bucket", type=bucket, default=default.get_bucket, metavar="BURST,PER_MINUTE")
@@ -53,7 +57,7 @@ def options_from(arguments: argparse.Namespace) -> SandboxOptions:
         time_scale=arguments.time_scale,
         faults=fault_rates(arguments.fault),
         seed=arguments.seed,
-        keys=keys_from(arguments.key, arguments.revoked_key),
+        keys=keys_from(arguments.key, arguments.revoked_key, arguments.read_only_key),
         upload_bucket=arguments.upload_bucket,
         get_bucket=arguments.get_bucket,
         idempotency=arguments.idempotency,
@@ -74,13 +78,16 @@ def fault_rates(texts: Iterable[str]) -> dict[str, float]:
     return rates
 
 
-def keys_from(texts: Iterable[str], revoked: Iterable[str]) -> dict[str, ApiKey]:
-    """Keys from `KEY[=TEAM]` texts; the default one where none is named."""
-    keys = {}
-    for text in texts:
-        key, _, team = text.partition("=")
-        keys[key] = ApiKey(team=team) if team else ApiKey()
-    return (keys or default_keys()) | {key: ApiKey(revoked=True) for key in revoked}
+def keys_from(texts: Iterable[str], revoked: Iterable[str] = (), read_only: Iterable[str] = ()) -> dict[str, ApiKey]:
+    """Keys from `KEY[=TEAM]` texts; the default one among them where none with all scopes is named."""
+    keys = dict(_key(text, ApiKey()) for text in texts) or default_keys()
+    keys |= dict(_key(text, ApiKey(scopes=frozenset({"read"}))) for text in read_only)
+    return keys | {key: ApiKey(revoked=True) for key in revoked}
+
+
+def _key(text: str, rights: ApiKey) -> tuple[str, ApiKey]:
+    key, _, team = text.partition("=")
+    return key, replace(rights, team=team) if team else rights
 
 
 def bucket(text: str) -> Bucket:

@@ -64,7 +64,9 @@ class Service:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def pause(self, real_seconds: float) -> None:
-        """Wait, but not longer than the sandbox runs."""
+        """Wait, but not longer than the sandbox runs; not at all for 0."""
+        if real_seconds <= 0:
+            return
         try:
             async with asyncio.timeout(real_seconds):
                 await self.stopping.wait()
@@ -88,6 +90,10 @@ class Call:
     team: str = ""
     from_us: bool = True
     """False where a proxy in between is played: its answers carry none of our headers."""
+    reading_seconds: float = 0.0
+    """How long the body of an upload takes to be read, at least."""
+    working_seconds: float = 0.0
+    """How long an upload is in flight after its body has come."""
 
 
 def call_of(request: web.Request) -> Call:
