@@ -17,7 +17,7 @@ from ingestor.cli.exits import Exit, Failed
 from ingestor.errors import UsageError
 
 if TYPE_CHECKING:
-    from ingestor.runtime.backfill import Limits, Report, Selection
+    from ingestor.runtime.backfill import Limits, Report
     from ingestor.settings import Settings
 
 
@@ -28,7 +28,9 @@ def command(
     metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="May be repeated.")] = None,
     files_from: Annotated[str | None, typer.Option(metavar="FILE", help="A list of paths; - is stdin.")] = None,
     nul: Annotated[bool, typer.Option("-0", help="The list's paths end with NUL, not with a newline.")] = False,
-    on_errors: Annotated[str, typer.Option(metavar="continue|stop|N", help="How many quarantined end it.")] = "continue",
+    on_errors: Annotated[
+        str, typer.Option(metavar="continue|stop|N", help="How many quarantined end it.")
+    ] = "continue",
     deadline: Annotated[str | None, typer.Option(metavar="DURATION", help="When to end at the latest.")] = None,
     json: Json = False,
 ) -> None:
@@ -36,11 +38,11 @@ def command(
 
     settings = settings_of(config)
     wanted = paths_of(paths or [], files_from, nul=nul)
-    limits = _limits(on_errors, deadline)
+    limits = limits_of(on_errors, deadline)
     report = run(_backfill(settings, wanted, purpose, metadata or [], limits, json=json))
     if json:
         out_json(report.tally.as_json())
-    _end(report)
+    end(report)
 
 
 async def _backfill(
@@ -73,7 +75,7 @@ async def _backfill(
                 return report
 
 
-def _limits(on_errors: str, deadline: str | None) -> Limits:
+def limits_of(on_errors: str, deadline: str | None) -> Limits:
     from ingestor.runtime.backfill import Limits
     from ingestor.settings import parse_seconds
 
@@ -87,7 +89,7 @@ def _limits(on_errors: str, deadline: str | None) -> Limits:
     return Limits(most_errors=most, deadline_seconds=seconds)
 
 
-def _end(report: Report) -> None:
+def end(report: Report) -> None:
     """The exit code, and why."""
     from ingestor.runtime.backfill import Ended
 
@@ -107,5 +109,3 @@ def _end(report: Report) -> None:
         first = next((problem for problem in tally.problems), None)
         why = f", such as {first.path}: {first.reason}" if first else ""
         raise Failed(Exit.QUARANTINED, f"{tally.quarantined} of {tally.discovered} images are quarantined{why}")
-
-

@@ -9,6 +9,7 @@ import json
 
 from ingestor.cli.common import out
 
+
 def command() -> None:
     from ingestor.settings import settings_schema
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from ingestor.errors import UsageError
+from ingestor.errors import SettingsError, UsageError
 from ingestor.model import Json
 from ingestor.ports import Ledger
 from ingestor.runtime.backfill import Selection
+from ingestor.runtime.tally import printable
 from ingestor.settings import FolderSettings, Settings, adhoc_folder
 from ingestor.stages.discover import DropFolder
 
 ADHOC_FACT = "adhoc_folders"
-"""Names to roots of folders that were given on command lines: a name never stands for two of them."""
+"""Names to root, purpose and metadata of folders that were given on command lines: a name is that of one root only."""
 
 
 async def select(
@@ -36,7 +39,7 @@ async def select(
         if not settings.folders:
             raise UsageError(f"{settings.source_file}: no `folders` are set; add one, or name paths")
         return [Selection(folder=DropFolder(folder)) for folder in settings.folders]
-    known: dict[str, str] = dict((await ledger.fact(ADHOC_FACT) if ledger is not None else None) or {})
+    known: dict[str, Any] = dict((await ledger.fact(ADHOC_FACT) if ledger is not None else None) or {})
     before = dict(known)
     wanted: dict[str, tuple[FolderSettings, list[str]]] = {}
     for path in paths:
@@ -92,14 +95,26 @@ def _configured(settings: Settings, path: Path) -> FolderSettings | None:
 
 
 def _adhoc(
-    settings: Settings, path: Path, purpose: str, metadata: Mapping[str, Json], known: dict[str, str]
+    settings: Settings, path: Path, purpose: str, metadata: Mapping[str, Json], known: dict[str, Any]
 ) -> FolderSettings:
     """A folder of its own for a path; a file's is the directory that it is in."""
     root = _absolute(path)
     if not root.is_dir():
         root = root.parent
     taken = {folder.name for folder in settings.folders}
-    taken |= {name for name, other in known.items() if other != os.fsencode(root).decode("utf-8", "backslashreplace")}
+    taken |= {name for name, one in known.items() if one["root"] != printable(str(root))}
     folder = adhoc_folder(root, purpose, metadata, taken_names=taken)
-    known[folder.name] = os.fsencode(root).decode("utf-8", "backslashreplace")
+    known[folder.name] = {"root": printable(str(root)), "purpose": purpose, "metadata": dict(metadata)}
     return folder
+
+
+async def adhoc_folders(settings: Settings, ledger: Ledger) -> list[FolderSettings]:
+    """The folders of earlier command lines that are still there, with the settings that they were last given."""
+    taken = {folder.name for folder in settings.folders}
+    folders = []
+    for name, one in (await ledger.fact(ADHOC_FACT) or {}).items():
+        with contextlib.suppress(SettingsError):
+            folder = adhoc_folder(Path(one["root"]), one["purpose"], one["metadata"])
+            if name not in taken:
+                folders.append(folder.model_copy(update={"name": name}))
+    return folders

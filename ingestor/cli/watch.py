@@ -32,11 +32,11 @@ async def _watch(settings: Settings) -> list[int]:
     from ingestor.runtime.daemon import Daemon
 
     configure_logs(settings.log.level, settings.log.format)
-    async with hold_ledger(settings, "ingestor watch") as ledger:
-        async with assemble(
-            settings, ledger=ledger, folders=settings.folders, observer=LogObserver(), patient=True
-        ) as parts:
-            daemon = Daemon(parts)
-            with on_signals(daemon.stop, daemon.abort) as came:
-                await daemon.run()
-            return came
+    async with (
+        hold_ledger(settings, "ingestor watch") as ledger,
+        assemble(settings, ledger=ledger, folders=settings.folders, observer=LogObserver(), patient=True) as parts,
+    ):
+        daemon = Daemon(parts)
+        with on_signals(daemon.stop, daemon.abort) as came:
+            await daemon.run()
+        return came

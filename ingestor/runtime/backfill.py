@@ -69,14 +69,22 @@ class Report:
 
 
 class Backfill:
-    """One pass over `selections`."""
+    """One pass over `selections`, and over what is in line under `batch` already (`in_line` paths)."""
 
-    def __init__(self, parts: Parts, selections: Sequence[Selection], limits: Limits) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        selections: Sequence[Selection],
+        limits: Limits,
+        *,
+        batch: str | None = None,
+        in_line: int = 0,
+    ) -> None:
         self._parts = parts
         self._selections = selections
         self._limits = limits
-        self._batch = secrets.token_hex(8)
-        self.tally = Tally()
+        self._batch = batch or secrets.token_hex(8)
+        self.tally = Tally(discovered=in_line)
         self._unready: dict[tuple[str, str], int] = {}
         self._last_words: tuple[str, str] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
@@ -227,7 +235,7 @@ class Backfill:
         self._unready[key] = self._unready.get(key, 0) + 1
         if self._unready[key] <= PATIENCE:
             if outcome.reason in FILE_REASONS:
-                self._feeders[queued.source.folder].look_again(queued.source.path, queued.lane)
+                self._look_again(queued)
             return
         self.tally.defer(str(queued.source.absolute), outcome.reason, outcome.message, outcome.request_id)
         if outcome.reason == INTERNAL:
@@ -235,6 +243,11 @@ class Backfill:
         task = asyncio.create_task(self._parts.ledger.leave_batch(queued.source))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
+
+    def _look_again(self, queued: QueuedSource) -> None:
+        feeder = self._feeders.get(queued.source.folder)
+        if feeder is not None:
+            feeder.look_again(queued.source.path, queued.lane)
 
     async def _count_deferred(self) -> None:
         """What was left in line, or has not settled, when the run ended."""

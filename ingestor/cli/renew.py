@@ -1,0 +1,119 @@
+"""`ingestor renew`.
+
+Each image is uploaded again under the next generation of its key, and the manifest's newest line has the new id; the
+old one lives out its time. Exit codes as of `ingestor backfill`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
+from ingestor.cli.exits import say
+from ingestor.errors import UsageError
+
+if TYPE_CHECKING:
+    from ingestor.model import LedgerEntry
+    from ingestor.ports import Ledger
+    from ingestor.runtime.backfill import Limits, Report
+    from ingestor.settings import Settings
+
+
+def command(
+    wanted: Annotated[list[str] | None, typer.Argument(metavar="[PATH|FILE_ID]...", help="Which ones.")] = None,
+    config: Config = None,
+    within: Annotated[str | None, typer.Option(metavar="DURATION", help="All that expire within it.")] = None,
+    folder: Annotated[str | None, typer.Option(metavar="NAME", help="Only this folder's.")] = None,
+    deadline: Annotated[str | None, typer.Option(metavar="DURATION", help="When to end at the latest.")] = None,
+    json: Json = False,
+) -> None:
+    from ingestor.cli.backfill import end, limits_of
+
+    if bool(wanted) == (within is not None):
+        raise UsageError("name paths or file ids, or say --within DURATION")
+    settings = settings_of(config)
+    report = run(_renew(settings, wanted or [], within, folder, limits_of("continue", deadline), json=json))
+    if report is None:
+        return
+    if json:
+        out_json(report.tally.as_json())
+    end(report)
+
+
+async def _renew(
+    settings: Settings, wanted: list[str], within: str | None, folder: str | None, limits: Limits, *, json: bool
+) -> Report | None:
+    """None where a running daemon does the work."""
+    from ingestor.app import assemble, hold_ledger, open_ledger
+    from ingestor.cli.screen import Screen
+    from ingestor.cli.selecting import adhoc_folders
+    from ingestor.cli.signals import on_signals
+    from ingestor.ledger import holder_of
+    from ingestor.runtime.backfill import Backfill
+
+    if holder_of(settings.ledger) is not None:
+        async with open_ledger(settings) as ledger:
+            number = await _put_in_line(settings, ledger, wanted, within, folder, None)
+        _handed_over(number, json=json)
+        return None
+    async with hold_ledger(settings, "ingestor renew") as ledger:
+        batch = secrets.token_hex(8)
+        number = await _put_in_line(settings, ledger, wanted, within, folder, batch)
+        folders = [*settings.folders, *await adhoc_folders(settings, ledger)]
+        with Screen(settings, quiet=json) as screen:
+            async with assemble(
+                settings, ledger=ledger, folders=folders, observer=screen.observer, patient=False
+            ) as parts:
+                backfill = Backfill(parts, [], limits, batch=batch, in_line=number)
+                screen.follow(backfill.tally, parts)
+                with on_signals(backfill.interrupt, backfill.abort):
+                    report = await backfill.run()
+                screen.sum_up(report.tally)
+                return report
+
+
+def _handed_over(number: int, *, json: bool) -> None:
+    if json:
+        out_json({"in_line": number})
+    else:
+        out(f"{number} images are in line for a new id; the running `ingestor watch` uploads them")
+
+
+async def _put_in_line(
+    settings: Settings,
+    ledger: Ledger,
+    wanted: list[str],
+    within: str | None,
+    folder: str | None,
+    batch: str | None,
+) -> int:
+    """How many contents are in line for their next generation now."""
+    from ingestor.runtime.upkeep import want_renewals
+
+    entries = await _entries(settings, ledger, wanted, within, folder)
+    renewed, impossible = await want_renewals(ledger, entries, batch)
+    for entry in impossible:
+        say(f"{entry.folder}/{entry.path}: cannot be renewed: its source is gone, was put away, or is in line already")
+    return len(renewed)
+
+
+async def _entries(
+    settings: Settings, ledger: Ledger, wanted: list[str], within: str | None, folder: str | None
+) -> list[LedgerEntry]:
+    from ingestor.cli.naming import entries_named
+    from ingestor.runtime.system_clock import SystemClock
+    from ingestor.runtime.upkeep import LIVE, distinct_ids, every, expires_within
+    from ingestor.settings import parse_seconds
+
+    if wanted:
+        named = [entry for one in wanted for entry in await entries_named(settings, ledger, one)]
+        return list({entry.content_id: entry for entry in named if entry.content_id is not None}.values())
+    try:
+        seconds = parse_seconds(within or "")
+    except ValueError as error:
+        raise UsageError(f"--within: {error}") from error
+    before = expires_within(SystemClock().now(), seconds)
+    return await distinct_ids(every(ledger, LIVE, folder=folder, expires_before=before))

@@ -1,0 +1,48 @@
+"""`ingestor verify`.
+
+Each id costs one GET, paced under the GET quota. With --renew, what is gone is put in line to be uploaded again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
+
+if TYPE_CHECKING:
+    from ingestor.settings import Settings
+
+
+def command(
+    config: Config = None,
+    folder: Annotated[str | None, typer.Option(metavar="NAME", help="Only this folder's.")] = None,
+    renew: Annotated[bool, typer.Option("--renew", help="Upload again what is gone.")] = False,
+    json: Json = False,
+) -> None:
+    run(_verify(settings_of(config), folder, renew=renew, json=json))
+
+
+async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: bool) -> None:
+    from ingestor.cli.asking import asking
+    from ingestor.runtime.upkeep import LIVE, distinct_ids, every
+
+    async with asking(settings) as asked:
+        entries = await distinct_ids(every(asked.ledger, LIVE, folder=folder))
+        checked = await asked.verifier.verify(entries)
+        gone = [one.entry for one in checked if not one.is_there]
+        in_line = 0
+        if renew:
+            for entry in gone:
+                assert entry.content_id is not None
+                in_line += await asked.ledger.want_renewal(entry.content_id, None)
+    if json:
+        missing = [{"folder": e.folder, "path": e.path, "file_id": e.file_id} for e in gone]
+        out_json({"checked": len(checked), "gone": len(gone), "in_line": in_line, "files": missing})
+        return
+    for entry in gone:
+        out(f"gone: {entry.file_id}  {entry.folder}/{entry.path}")
+    out(f"{len(checked)} ids asked about: {len(checked) - len(gone)} are there, {len(gone)} are gone")
+    if in_line:
+        out(f"{in_line} are in line again: a running `ingestor watch` takes them, else the next `ingestor backfill`")

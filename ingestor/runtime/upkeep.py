@@ -1,0 +1,182 @@
+"""Ids after their upload: fresh URLs, checks, renewals, purges, and quarantined images put back in line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ingestor.errors import FileGone, IngestorError, SourceNotReady
+from ingestor.model import LedgerEntry, RemoteFile, SourceFile, State
+from ingestor.ports import Clock, FilesApi, Ledger, Manifest
+from ingestor.stages.after import DELETED, restore
+
+PAGE = 500
+AT_ONCE = 8
+"""Questions in flight at once."""
+
+LIVE = (State.LIVE, State.RENEWING)
+GONE_AT_API = "gone at the API"
+
+
+async def every(
+    ledger: Ledger,
+    states: Sequence[str],
+    *,
+    folder: str | None = None,
+    expires_before: datetime | None = None,
+) -> AsyncIterator[LedgerEntry]:
+    """All entries in these states, page by page."""
+    after: tuple[str, str] | None = None
+    while entries := await ledger.entries(
+        states=states, folder=folder, expires_before=expires_before, limit=PAGE, after=after
+    ):
+        for entry in entries:
+            yield entry
+        after = (entries[-1].folder, entries[-1].path)
+
+
+async def distinct_ids(entries: AsyncIterator[LedgerEntry]) -> list[LedgerEntry]:
+    """One entry for each file id: several paths may share one."""
+    by_id: dict[str, LedgerEntry] = {}
+    async for entry in entries:
+        if entry.file_id is not None:
+            by_id.setdefault(entry.file_id, entry)
+    return list(by_id.values())
+
+
+# -- verify and purge ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What the API says of one id."""
+
+    entry: LedgerEntry
+    is_there: bool
+    error: str | None = None
+
+
+class Verifier:
+    """Asks the API about ids, and marks what is gone."""
+
+    def __init__(self, *, api: FilesApi, ledger: Ledger, manifest: Manifest) -> None:
+        self._api = api
+        self._ledger = ledger
+        self._manifest = manifest
+
+    async def verify(self, entries: Sequence[LedgerEntry]) -> list[Checked]:
+        """In the order given. An id that cannot be asked about just now is told with its error, and not marked."""
+        checked = await _at_once(entries, self._check)
+        await self._manifest.flush()
+        return checked
+
+    async def _check(self, entry: LedgerEntry) -> Checked:
+        assert entry.file_id is not None
+        assert entry.content_id is not None
+        try:
+            await self._api.fetch(entry.file_id)
+        except FileGone:
+            await self._ledger.purge(entry.content_id, entry.file_id, GONE_AT_API)
+            return Checked(entry=entry, is_there=False)
+        return Checked(entry=entry, is_there=True)
+
+    async def purge(self, entries: Sequence[LedgerEntry], why: str) -> list[Checked]:
+        """Delete at the API, and mark. `is_there` is False for all that are gone now."""
+
+        async def delete(entry: LedgerEntry) -> Checked:
+            assert entry.file_id is not None
+            assert entry.content_id is not None
+            await self._api.delete(entry.file_id)
+            await self._ledger.purge(entry.content_id, entry.file_id, why)
+            return Checked(entry=entry, is_there=False)
+
+        checked = await _at_once(entries, delete)
+        await self._manifest.flush()
+        return checked
+
+
+async def _at_once(entries: Sequence[LedgerEntry], ask: Callable[[LedgerEntry], Awaitable[Checked]]) -> list[Checked]:
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(entry: LedgerEntry) -> Checked:
+        async with places:
+            return await ask(entry)
+
+    tasks = [asyncio.create_task(one(entry)) for entry in entries]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# -- urls ------------------------------------------------------------------------------------------
+
+URL_SECONDS = 45 * 60.0
+"""A signed URL lives about an hour (CONTRACT.md, File object): handed out again for less, so that it is of use."""
+
+
+class Urls:
+    """Fresh signed URLs, in memory only: one GET for many askers."""
+
+    def __init__(self, *, api: FilesApi, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._minted: dict[str, tuple[float, asyncio.Task[RemoteFile]]] = {}
+
+    async def of(self, entry: LedgerEntry) -> RemoteFile:
+        """The file object of an entry's id. Raises `FileGone` and what else `FilesApi.fetch` raises."""
+        assert entry.file_id is not None
+        now = self._clock.monotonic()
+        minted = self._minted.get(entry.file_id)
+        if minted is None or now - minted[0] > URL_SECONDS or _failed(minted[1]):
+            minted = (now, asyncio.create_task(self._api.fetch(entry.file_id)))
+            self._minted[entry.file_id] = minted
+        return await asyncio.shield(minted[1])
+
+
+def _failed(task: asyncio.Task[RemoteFile]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
+# -- retry and renew -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutBack:
+    """A quarantined path that is back in line, or why it is not."""
+
+    entry: LedgerEntry
+    error: str | None = None
+
+
+async def put_back(ledger: Ledger, entry: LedgerEntry) -> PutBack:
+    """A quarantined image in line again; a file that was moved away comes back first."""
+    source = SourceFile(folder=entry.folder, root=entry.root, path=entry.path, identity=entry.identity)
+    if entry.put_away is not None and entry.put_away != DELETED:
+        try:
+            await restore(Path(entry.put_away), source)
+        except (SourceNotReady, IngestorError) as error:
+            return PutBack(entry=entry, error=str(error))
+    await ledger.put_back(entry.folder, entry.path)
+    return PutBack(entry=entry)
+
+
+async def want_renewals(
+    ledger: Ledger, entries: Sequence[LedgerEntry], batch: str | None
+) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
+    """Those whose content is in line for the next generation now, and those that have no source to renew from."""
+    wanted: list[LedgerEntry] = []
+    impossible: list[LedgerEntry] = []
+    for entry in entries:
+        assert entry.content_id is not None
+        (wanted if await ledger.want_renewal(entry.content_id, batch) else impossible).append(entry)
+    return wanted, impossible
+
+
+def expires_within(now: datetime, seconds: float) -> datetime:
+    return now + timedelta(seconds=seconds)
