@@ -1,0 +1,57 @@
+"""Numbers for each minute of the last 24 hours, in memory that does not grow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+MINUTES = 1440
+
+
+class Minutes:
+    """A ring of minutes, each with the same few numbers. Time that runs backwards counts for the latest minute."""
+
+    def __init__(self, minutes: int = MINUTES) -> None:
+        self._minutes = minutes
+        self._latest: int | None = None
+        self._rings: dict[str, list[float | None]] = {}
+
+    def add(self, name: str, at: datetime, value: float = 1) -> None:
+        """Count for the minute of this instant."""
+        slot = self._slot(name, at)
+        self._rings[name][slot] = (self._rings[name][slot] or 0) + value
+
+    def put(self, name: str, at: datetime, value: float) -> None:
+        """The number of the minute of this instant; the last one said counts."""
+        self._rings[name][self._slot(name, at)] = value
+
+    def _slot(self, name: str, at: datetime) -> int:
+        self._advance(at)
+        assert self._latest is not None
+        if name not in self._rings:
+            self._rings[name] = [None] * self._minutes
+        return self._latest % self._minutes
+
+    def _advance(self, at: datetime) -> None:
+        minute = int(at.timestamp() // 60)
+        if self._latest is None:
+            self._latest = minute
+            return
+        for passed in range(self._latest + 1, min(minute, self._latest + self._minutes) + 1):
+            for ring in self._rings.values():
+                ring[passed % self._minutes] = None
+        self._latest = max(self._latest, minute)
+
+    def series(self, name: str, at: datetime) -> list[float | None]:
+        """The numbers up to the minute of `at`, oldest first; None for a minute of which nothing was said."""
+        self._advance(at)
+        ring = self._rings.get(name)
+        if ring is None or self._latest is None:
+            return [None] * self._minutes
+        first = (self._latest + 1) % self._minutes
+        return ring[first:] + ring[:first]
+
+    def first_at(self, at: datetime) -> datetime:
+        """When the oldest minute of `series` began."""
+        self._advance(at)
+        assert self._latest is not None
+        return datetime.fromtimestamp((self._latest + 1 - self._minutes) * 60, UTC)
