@@ -3,112 +3,147 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from ingestor.images.headers import Attached
+from ingestor.images.headers import Header
 
 _PLAIN = ("L", "RGB", "RGBX", "RGBA", "CMYK", "LAB", "YCbCr", "HSV")
+_SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
+_BAND_PIXELS = 4_000_000
+"""Deep pixels are converted in bands of this size, so that the intermediate numbers take little memory."""
+_USUAL_GAMMA = (0.44, 0.47)
+"""Of a PNG: 1/2.2 as everybody writes it, which means sRGB."""
 
 
-def to_eight_bits(image: Image.Image, warnings: list[str]) -> Image.Image:
-    """The same picture with 8 bits a channel and no palette: L, RGB, RGBA, or a colour space that `to_srgb` ends.
+# -- depth -----------------------------------------------------------------------------------------
 
-    Values of more bits are scaled, not clipped.
+
+def to_eight_bits(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """The same picture with 8 bits a channel and no palette, in the colours it has, and warnings.
+
+    L, RGB, RGBX, RGBA, or a colour space that `to_srgb` ends. Values of more bits are scaled, never clipped.
     """
     mode = image.mode
-    if image.has_transparency_data:
-        return _with_alpha(image)
-    if mode in _PLAIN:
-        return image
-    if mode == "P":
-        return image.convert("RGB")
-    if mode == "1":
-        return image.convert("L")
     if mode.startswith("I;16"):
-        return _from_unsigned(np.asarray(image), 65535)
+        return _from_sixteen_bits(image), []
     if mode == "I":
-        return _from_integers(np.asarray(image))
+        return _from_integers(image), []
     if mode == "F":
-        return _from_floats(np.asarray(image), warnings)
-    return image.convert("RGB")
+        return _from_floats(image)
+    if image.has_transparency_data:
+        return _with_alpha(image), []
+    if mode in _PLAIN:
+        return image, []
+    return image.convert("L" if mode == "1" else "RGB"), []
 
 
 def _with_alpha(image: Image.Image) -> Image.Image:
     """RGBA; RGB or L where nothing is transparent after all."""
     rgba = image if image.mode == "RGBA" else image.convert("RGBA")
-    low, _ = rgba.getchannel("A").getextrema()
-    if low == 255:
-        return image.convert("L") if image.mode in ("L", "LA") else rgba.convert("RGB")
+    if list(rgba.getextrema())[3] == (255, 255):
+        return image.convert("L") if image.mode in ("L", "LA", "La", "1") else rgba.convert("RGB")
     return rgba
 
 
-def _from_unsigned(values: np.ndarray, most: int) -> Image.Image:
-    step = most // 255
-    return Image.fromarray(((values.astype(np.uint32) + step // 2) // step).astype(np.uint8), "L")
+def _from_sixteen_bits(image: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits. A colour that stands for "transparent" (PNG, tRNS) becomes alpha."""
+    grey = _by_bands(image, lambda values: (values.astype(np.uint32) + 128) // 257)
+    clear = image.info.get("transparency")
+    if not isinstance(clear, int):
+        return grey
+    alpha = _by_bands(image, lambda values: np.where(values == clear, 0, 255))
+    return Image.merge("RGBA", (grey, grey, grey, alpha))
 
 
-def _from_integers(values: np.ndarray) -> Image.Image:
-    """32-bit integers hold 8 or 16 bits more often than 32."""
-    low, high = int(values.min()), int(values.max())
+def _from_integers(image: Image.Image) -> Image.Image:
+    """32-bit integers, which hold 16 bits more often than 32: the range that is used decides."""
+    low, high = (int(value) for value in image.getextrema())  # type: ignore[arg-type]
     if low >= 0 and high <= 65535:
-        return _from_unsigned(values, 65535)
-    span = max(1, high - low)
-    return Image.fromarray(((values.astype(np.float64) - low) * (255 / span) + 0.5).astype(np.uint8), "L")
+        return _by_bands(image, lambda values: (values.astype(np.uint32) + 128) // 257)
+    low = min(0, low)
+    scale = 255 / (high - low)
+    return _by_bands(image, lambda values: (values.astype(np.float64) - low) * scale + 0.5)
 
 
-def _from_floats(values: np.ndarray, warnings: list[str]) -> Image.Image:
-    """Floats mean 0 to 1; what goes beyond that is scaled as a whole, so that nothing is clipped."""
-    finite = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = min(0.0, float(finite.min())), max(1.0, float(finite.max()))
-    if (low, high) != (0.0, 1.0):
-        warnings.append(f"values from {low:g} to {high:g} were scaled to the range of a picture")
-    return Image.fromarray(((finite - low) * (255 / (high - low)) + 0.5).astype(np.uint8), "L")
+def _from_floats(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Floats mean 0 to 1; where they go beyond, the whole range is scaled, so that nothing is clipped."""
+    low, high = 0.0, 1.0
+    for band in _bands(image):
+        values = _finite(np.asarray(band))
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+    scale = 255.0 / (high - low)
+    odd = [f"values from {low:g} to {high:g} were scaled to those of a picture"] if (low, high) != (0.0, 1.0) else []
+    return _by_bands(image, lambda values: (_finite(values) - low) * scale + 0.5), odd
 
 
-def to_srgb(image: Image.Image, attached: Attached, warnings: list[str]) -> tuple[Image.Image, bool]:
-    """The picture in sRGB (L, RGB or RGBA), and whether its colours had to be converted.
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
-    A profile that is broken, or is for other channels than there are, is left out with a warning.
+
+def _by_bands(image: Image.Image, to_byte: Callable[[np.ndarray], np.ndarray]) -> Image.Image:
+    grey = Image.new("L", image.size)
+    top = 0
+    for band in _bands(image):
+        values = to_byte(np.asarray(band)).astype(np.uint8)
+        grey.paste(Image.fromarray(values, "L"), (0, top))
+        top += band.height
+    return grey
+
+
+def _bands(image: Image.Image) -> list[Image.Image]:
+    rows = max(1, _BAND_PIXELS // image.width)
+    return [image.crop((0, top, image.width, min(image.height, top + rows))) for top in range(0, image.height, rows)]
+
+
+# -- colour ----------------------------------------------------------------------------------------
+
+
+def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list[str]]:
+    """The picture in sRGB (L, RGB or RGBA), whether its colours had to be converted, and warnings.
+
+    A profile that is broken, or is for other channels than there are, is left out.
     """
-    if attached.icc:
+    odd: list[str] = []
+    if header.attached.icc:
         try:
-            converted = _by_profile(image, attached.icc)
-            if converted is not None:
-                return converted, True
+            return _by_profile(image, header.attached.icc)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-            warnings.append(f"the colour profile cannot be used and was left out ({error})")
+            odd.append(f"the colour profile cannot be used and was left out ({error})")
     if image.mode == "LAB":
-        return _by_transform(image, ImageCms.createProfile("LAB"), "LAB"), True
-    if image.mode in ("L", "RGB", "RGBA"):
-        return image, False
-    return image.convert("RGB"), image.mode != "RGBX"
+        return _transformed(image, ImageCms.createProfile("LAB")), True, odd
+    if image.mode == "CMYK":
+        odd.append("CMYK without a usable colour profile: its colours are approximate")
+    if image.mode not in ("L", "RGB", "RGBA"):
+        return image.convert("RGB"), image.mode != "RGBX", odd
+    if header.gamma is not None and not _USUAL_GAMMA[0] <= header.gamma <= _USUAL_GAMMA[1]:
+        return _by_gamma(image, header.gamma), True, odd
+    return image, False, odd
 
 
-def _by_profile(image: Image.Image, icc: bytes) -> Image.Image | None:
-    """Converted; None where the profile is sRGB already."""
+def _by_profile(image: Image.Image, icc: bytes) -> tuple[Image.Image, bool, list[str]]:
     profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
     space = profile.profile.xcolor_space.strip()
-    source = image.convert("RGB") if image.mode == "RGBX" else image
-    if source.mode == "L" and space == "RGB":
-        source = source.convert("RGB")
-    if space != {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "Lab"}.get(source.mode):
-        raise ValueError(f"it is for {space}, the picture is {source.mode}")
+    if image.mode == "RGBX" or (image.mode in ("L", "YCbCr", "HSV") and space == "RGB"):
+        image = image.convert("RGB")
+    if image.mode == "RGB" and space == "GRAY":
+        raise ValueError("it is for grey pictures, and this one is not")
+    if space != _SPACES.get(image.mode):
+        raise ValueError(f"it is for {space}, and the picture is {image.mode}")
     if space == "RGB" and _is_srgb(profile):
-        return None
-    return _by_transform(source, profile, source.mode)
+        return image, False, []
+    return _transformed(image, profile), True, []
 
 
-def _by_transform(
-    image: Image.Image, profile: ImageCms.ImageCmsProfile | ImageCms.core.CmsProfile, mode: str
-) -> Image.Image:
-    out = "RGBA" if mode == "RGBA" else "RGB"
+def _transformed(image: Image.Image, profile: Any) -> Image.Image:
     transform = ImageCms.buildTransform(
         profile,
         ImageCms.createProfile("sRGB"),
-        mode,
-        out,
+        image.mode,
+        "RGBA" if image.mode == "RGBA" else "RGB",
         ImageCms.Intent.RELATIVE_COLORIMETRIC,
         ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
@@ -121,5 +156,15 @@ def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
     """Whether it maps a cube of colours onto themselves, whatever it is called."""
     steps = np.linspace(0, 255, 9).astype(np.uint8)
     cube = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(1, -1, 3)
-    mapped = np.asarray(_by_transform(Image.fromarray(cube, "RGB"), profile, "RGB"))
+    mapped = np.asarray(_transformed(Image.fromarray(cube, "RGB"), profile))
     return int(np.abs(mapped.astype(int) - cube.astype(int)).max()) <= 2
+
+
+def _by_gamma(image: Image.Image, gamma: float) -> Image.Image:
+    """Light as gAMA tells it (value to the power of 1/gamma), encoded as sRGB does. IEC 61966-2-1."""
+    light = (np.arange(256) / 255.0) ** (1.0 / gamma)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    table = [int(value) for value in np.clip(encoded * 255 + 0.5, 0, 255)]
+    channels = image.split()
+    shown = [channel.point(table) for channel in channels[:3]]
+    return Image.merge(image.mode, [*shown, *channels[3:]]) if len(channels) > 1 else shown[0]

@@ -5,28 +5,33 @@ from __future__ import annotations
 from PIL import Image
 
 from ingestor.images import damage, integrity, jpeg
-from ingestor.images.headers import Header
+from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
 from ingestor.policy.sizing import Size
 
 
-def pixels(source: Source, header: Header, wanted: Size, level: str) -> Image.Image:
-    """The first picture, decoded; a JPEG comes scaled down where that leaves it no smaller than `wanted`.
+def pixels(
+    source: Source, header: Header, undecoded: Undecoded, wanted: Size, level: str
+) -> tuple[Image.Image, list[str]]:
+    """The first picture, decoded, and warnings; a JPEG comes scaled down where that leaves it no smaller than `wanted`.
 
     Raises `ImageRejected` and `SourceNotReady`. At `level` `strict`, damage that decoders pass silently is found too.
     """
+    strict = level == "strict"
     with damage.told(source, header.format):
         if header.format.name == "JPEG":
-            return _jpeg(source, header, wanted, level)
-        if header.format.name == "PNG" and level == "strict":
+            factor = jpeg.scale_factor(header.size, wanted)
+            try:
+                return jpeg.decode(source.whole(), header.size, factor, strict=strict, inverted=header.is_adobe)
+            except jpeg.NotReadHere:
+                # Pillow's build of the same library reads kinds that the strict one does not.
+                return _loaded(undecoded), ["this kind of JPEG could not be checked strictly"]
+        if header.format.name == "PNG" and strict:
             integrity.check_png_chunks(source)
-        picture = header.picture
-        picture.load()
-        return picture
+        return _loaded(undecoded), []
 
 
-def _jpeg(source: Source, header: Header, wanted: Size, level: str) -> Image.Image:
-    factor = jpeg.scale_factor(header.size, wanted)
-    return jpeg.decode(
-        source.whole(), header.size, factor, strict=level == "strict", inverted="adobe" in header.picture.info
-    )
+def _loaded(undecoded: Undecoded) -> Image.Image:
+    picture = undecoded.take()
+    picture.load()
+    return picture

@@ -6,10 +6,12 @@ import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from ingestor.images.jpeg_markers import end_of_picture
 from ingestor.images.source import Source
 from ingestor.policy.formats import Format
 
 _TAIL_BYTES = 65536
+_PNG_END = b"IEND\xae\x42\x60\x82"
 
 
 def is_cut_off(source: Source, row: Format) -> bool:
@@ -23,23 +25,21 @@ def is_cut_off(source: Source, row: Format) -> bool:
 
 
 def _jpeg(source: Source) -> bool:
-    # Phones append what they like behind the end marker, so that it is looked for in the tail.
-    return b"\xff\xd9" not in source.tail(_TAIL_BYTES)
+    # Phones append what they like behind the end marker, and thumbnails have one too.
+    return end_of_picture(source.whole()) is None and not source.tail(64).rstrip(b"\0").endswith(b"\xff\xd9")
 
 
 def _png(source: Source) -> bool:
     at = 8
-    while True:
-        chunk = source.at(at, 8)
-        if len(chunk) < 8:
-            return True
+    while len(chunk := source.at(at, 8)) == 8:
         length, kind = struct.unpack(">I4s", chunk)
-        at += 12 + length
-        if at > source.size_bytes:
-            # A length from a damaged chunk says nothing about the end.
-            return bool(kind.isalpha()) and length < 0x80000000
         if kind == b"IEND":
-            return False
+            return at + 12 > source.size_bytes
+        if not kind.isalpha():
+            break
+        at += 12 + length
+    # The chain of chunks is broken or leads beyond the end: then the end itself decides.
+    return _PNG_END not in source.tail(_TAIL_BYTES)
 
 
 def _riff(source: Source) -> bool:

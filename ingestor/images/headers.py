@@ -9,38 +9,45 @@ from dataclasses import dataclass
 from PIL import Image
 
 from ingestor.errors import ImageRejected
-from ingestor.images import damage, exif
+from ingestor.images import attached, damage, exif, jpeg, jpeg_markers, style
+from ingestor.images.attached import Attached
 from ingestor.images.source import Source
+from ingestor.images.style import JpegStyle
 from ingestor.policy.formats import Format
-from ingestor.policy.sizing import Size
+from ingestor.policy.sizing import Size, is_bomb
 from ingestor.ports import NormaliseRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attached:
-    """What travels with the pixels; None where there is none."""
-
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """An image whose header has been read and found acceptable."""
+    """What is known of an image before it is decoded, and found acceptable."""
 
     format: Format
-    picture: Image.Image
-    """Pillow's, open, not decoded."""
     size: Size
     """As stored: before any turning."""
     orientation: int
     has_more_pictures: bool
     """Frames of an animation or pages of a document; by-products of the same picture do not count."""
+    is_adobe: bool
+    """A JPEG with Adobe's marker, whose CMYK is stored inverted."""
+    style: JpegStyle
+    """Of a JPEG."""
+    gamma: float | None
+    """Of a PNG that tells one, and no better description of its colours."""
     attached: Attached
 
 
-def read(source: Source, row: Format, rules: NormaliseRules) -> Header:
+class Undecoded:
+    """Pillow's image, open, not decoded: handed over once, so that its pixels live no longer than needed."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        self._pictures = [picture]
+
+    def take(self) -> Image.Image:
+        return self._pictures.pop()
+
+
+def read(source: Source, row: Format, rules: NormaliseRules) -> tuple[Header, Undecoded]:
     """The header. Raises `ImageRejected` (too large, unsupported, damaged) and `SourceNotReady` (cut off)."""
     _import(source, row)
     if (early := _size_before_opening(source, row)) is not None:
@@ -49,15 +56,22 @@ def read(source: Source, row: Format, rules: NormaliseRules) -> Header:
         picture = Image.open(source.stream(), formats=[row.name])
         size = Size(*picture.size)
         _check_pixels(source, size, rules)
-        attached = _attached(picture)
-        return Header(
+        if row.name == "JPEG" and jpeg_markers.scan_count(source.whole(), jpeg.MOST_SCANS) >= jpeg.MOST_SCANS:
+            raise ImageRejected(
+                "decompression_bomb", f"{source.name}: has {jpeg.MOST_SCANS} scans or more; no camera or program does"
+            )
+        carried = attached.of(picture, row)
+        header = Header(
             format=row,
-            picture=picture,
             size=size,
-            orientation=_orientation(picture, attached),
+            orientation=_orientation(picture, carried),
             has_more_pictures=row.pictures in ("animation", "pages") and bool(getattr(picture, "is_animated", False)),
-            attached=attached,
+            is_adobe="adobe" in picture.info,
+            style=style.of(picture) if row.name == "JPEG" else JpegStyle(),
+            gamma=_gamma(picture),
+            attached=carried,
         )
+        return header, Undecoded(picture)
 
 
 def _import(source: Source, row: Format) -> None:
@@ -81,6 +95,11 @@ def _check_pixels(source: Source, size: Size, rules: NormaliseRules) -> None:
             f"{source.name}: {size} are {size.pixels:,} pixels, more than {rules.max_pixels:,}; make it smaller, or "
             "raise normalise.max_pixels",
         )
+    if is_bomb(size, source.size_bytes):
+        raise ImageRejected(
+            "decompression_bomb",
+            f"{source.name}: {source.size_bytes:,} bytes claim to be {size}; an image with anything on it is larger",
+        )
 
 
 def _size_before_opening(source: Source, row: Format) -> Size | None:
@@ -99,22 +118,16 @@ def _size_before_opening(source: Source, row: Format) -> Size | None:
     return Size(width, height)
 
 
-def _attached(picture: Image.Image) -> Attached:
-    info = picture.info
-    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp")
-    return Attached(
-        icc=_bytes(info.get("icc_profile")),
-        exif=_bytes(info.get("exif")),
-        xmp=xmp.encode() if isinstance(xmp, str) else _bytes(xmp),
-    )
-
-
-def _bytes(value: object) -> bytes | None:
-    return value if isinstance(value, bytes) and value else None
-
-
-def _orientation(picture: Image.Image, attached: Attached) -> int:
+def _orientation(picture: Image.Image, carried: Attached) -> int:
     if picture.format == "TIFF":
         told = picture.tag_v2.get(0x0112, 1)  # type: ignore[attr-defined]
         return told if isinstance(told, int) and 1 <= told <= 8 else 1
-    return exif.orientation_of(attached.exif)
+    return exif.orientation_of(carried.exif)
+
+
+def _gamma(picture: Image.Image) -> float | None:
+    """PNG's gAMA; iCCP and sRGB chunks say more, and go before it (PNG, third edition, 4.3)."""
+    told = picture.info.get("gamma")
+    if picture.format != "PNG" or "srgb" in picture.info or picture.info.get("icc_profile"):
+        return None
+    return told if isinstance(told, float) and 0.05 < told < 5.0 else None

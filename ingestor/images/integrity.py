@@ -9,23 +9,24 @@ import struct
 import zlib
 
 from ingestor.images import damage, jpeg
-from ingestor.images.headers import Header
+from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
 
 
-def check(source: Source, header: Header, level: str) -> list[str]:
-    """Warnings about what is odd but harmless. Raises `ImageRejected` (`corrupt`) and `SourceNotReady` (`truncated`)."""
+def check(source: Source, header: Header, undecoded: Undecoded, level: str) -> list[str]:
+    """Warnings of what is odd but harmless. Raises `ImageRejected` (`corrupt`), `SourceNotReady` (`truncated`)."""
     if level == "header":
         return []
     with damage.told(source, header.format):
-        match header.format.name, level:
-            case "JPEG", "strict":
-                jpeg.check(source.whole())
-            case "PNG", "strict":
-                check_png_chunks(source)
-                header.picture.load()
-            case _:
-                header.picture.load()
+        if level == "strict" and header.format.name == "JPEG":
+            try:
+                return jpeg.check(source.whole())
+            except jpeg.NotReadHere:
+                undecoded.take().load()
+                return ["this kind of JPEG could not be checked strictly"]
+        if level == "strict" and header.format.name == "PNG":
+            check_png_chunks(source)
+        undecoded.take().load()
     return []
 
 

@@ -5,30 +5,70 @@ Pillow's decoder ignores libjpeg's warnings: 4 KB lost in the middle of a scan b
 
 from __future__ import annotations
 
+import contextlib
+import re
+
 import simplejpeg
 from PIL import Image, ImageChops
 
+from ingestor.images import jpeg_markers
 from ingestor.policy.sizing import Size
 
 CHECK_FACTOR = 8
 """A check decodes to an eighth: every bit of the scan is read all the same, at half the cost of a full decode."""
 
+MOST_SCANS = 200
+"""One scan for each coefficient and bit would be some more; encoders write 6 to 20."""
+
 _CHECKED_AS = {"Gray": "GRAY", "YCbCr": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}
 _MODES = {"Gray": ("GRAY", "L"), "CMYK": ("CMYK", "CMYK"), "YCCK": ("CMYK", "CMYK")}
 
-
-def check(data: bytes) -> None:
-    """Read every bit of the picture. Raises `ValueError` with libjpeg's words for whatever it warns of."""
-    kind = simplejpeg.decode_jpeg_header(data, strict=False)[2]
-    space = _CHECKED_AS.get(kind, "RGBX")
-    simplejpeg.decode_jpeg(data, space, min_factor=CHECK_FACTOR, min_height=1, min_width=1, strict=True)
+_LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+_PADDING = frozenset(b"\0\xff\r\n\x1a ")
+_FEW_LEFT_OVER = 2
 
 
-def decode(data: bytes, size: Size, factor: int, *, strict: bool, inverted: bool) -> Image.Image:
-    """The picture at 1/`factor` (1, 2, 4, 8) of its size, as L, CMYK or RGBX, in memory that is not copied again.
+class NotReadHere(Exception):
+    """A kind of JPEG that this library does not decode at all; another one may."""
 
-    `inverted`: CMYK is stored as Adobe does. Raises `ValueError` with libjpeg's words.
+
+def check(data: bytes) -> list[str]:
+    """Read every bit of the picture: what is odd but harmless, in libjpeg's words.
+
+    Raises `ValueError` for damage, with what is damaged, and `NotReadHere`.
     """
+    if jpeg_markers.lacks_refinement(data):
+        raise ValueError("the last refinements of the picture are missing")
+    try:
+        _read_all(data)
+    except ValueError as warning:
+        return _odd_but_harmless(data, str(warning))
+    return []
+
+
+def decode(data: bytes, size: Size, factor: int, *, strict: bool, inverted: bool) -> tuple[Image.Image, list[str]]:
+    """The picture at 1/`factor` (1, 2, 4, 8) of its size, as L, CMYK or RGBX, and what is odd but harmless.
+
+    `inverted`: CMYK is stored as Adobe does. The pixels are not copied again. Raises like `check`, if `strict`.
+    """
+    if strict and not jpeg_markers.lacks_refinement(data):
+        with contextlib.suppress(ValueError):
+            return _decoded(data, size, factor, inverted, strict=True), []
+    odd = check(data) if strict else []
+    try:
+        return _decoded(data, size, factor, inverted, strict=False), odd
+    except ValueError as error:
+        raise NotReadHere(str(error)) from error
+
+
+def scale_factor(size: Size, wanted: Size) -> int:
+    """The largest scale-down while decoding that leaves no side smaller than wanted."""
+    return next(
+        (k for k in (8, 4, 2) if -(-size.width // k) >= wanted.width and -(-size.height // k) >= wanted.height), 1
+    )
+
+
+def _decoded(data: bytes, size: Size, factor: int, inverted: bool, *, strict: bool) -> Image.Image:
     kind = simplejpeg.decode_jpeg_header(data, strict=False)[2]
     space, mode = _MODES.get(kind, ("RGBX", "RGBX"))
     least = {"min_width": -(-size.width // factor), "min_height": -(-size.height // factor)}
@@ -38,8 +78,38 @@ def decode(data: bytes, size: Size, factor: int, *, strict: bool, inverted: bool
     return ImageChops.invert(image) if mode == "CMYK" and inverted else image
 
 
-def scale_factor(size: Size, wanted: Size) -> int:
-    """The largest scale-down while decoding that leaves no side smaller than wanted."""
-    return next(
-        (k for k in (8, 4, 2) if -(-size.width // k) >= wanted.width and -(-size.height // k) >= wanted.height), 1
-    )
+def _read_all(data: bytes, *, strict: bool = True) -> None:
+    kind = simplejpeg.decode_jpeg_header(data, strict=False)[2]
+    space = _CHECKED_AS.get(kind, "RGBX")
+    simplejpeg.decode_jpeg(data, space, min_factor=CHECK_FACTOR, min_height=1, min_width=1, strict=strict)
+
+
+def _odd_but_harmless(data: bytes, warning: str) -> list[str]:
+    """The warning, if the picture is whole without what it was about. Raises `ValueError` for damage."""
+    try:
+        _read_all(data, strict=False)
+    except ValueError as error:
+        raise NotReadHere(str(error)) from error
+    plain = jpeg_markers.plain(data)
+    try:
+        _read_all(plain)
+    except ValueError as damage:
+        shorter = _without_padding(plain, str(damage))
+        if shorter is None:
+            raise
+        _read_all(shorter)
+    return [warning]
+
+
+def _without_padding(data: bytes, warning: str) -> bytes | None:
+    """The picture without what the decoder had left over before the end marker, where that is padding.
+
+    Damage leaves something over too: hundreds of bytes of the scan itself.
+    """
+    told = _LEFT_OVER.search(warning)
+    if told is None:
+        return None
+    left_over = data[-2 - int(told[1]) : -2]
+    if len(left_over) > _FEW_LEFT_OVER and not _PADDING.issuperset(left_over):
+        return None
+    return data[: -2 - int(told[1])] + data[-2:]

@@ -10,31 +10,37 @@ import importlib
 import os
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from ingestor.disk import disk_fault
-from ingestor.images import colour, decode, encode, exif, headers, integrity, shape, verify
-from ingestor.images.encode import Encoded
-from ingestor.images.headers import Attached, Header
+from ingestor.images import attached, colour, decode, fitting, headers, integrity, shape, style, verify
+from ingestor.images.fitting import Fitted, Limits
+from ingestor.images.headers import Header, Undecoded
 from ingestor.images.plan import Plan, plan
 from ingestor.images.profile import profile
 from ingestor.images.sniffing import format_of
 from ingestor.images.source import Source, opened
+from ingestor.images.style import JpegStyle
 from ingestor.model import Digest, Payload
 from ingestor.policy.formats import BY_NAME, FILE_SUFFIX, MIME_TYPES
 from ingestor.policy.idempotency import AS_IS
+from ingestor.policy.sizing import Size
 from ingestor.ports import NormaliseRules
 
 _USUAL = ("JPEG", "PNG", "WEBP")
+_LONGEST_TEXT_CHUNK = 8 * 1024 * 1024
+"""Unpacked; Pillow's own limit of 1 MB refuses honest colour profiles."""
 
 
 def prepare(rules: NormaliseRules) -> None:
     """Import what every image needs, before anything is given up, so that no image waits for it."""
     del rules
-    # Our own limits are stricter, come from the settings, and hold before anything is allocated.
+    # Our own limits come from the settings, and hold before anything is allocated.
     Image.MAX_IMAGE_PIXELS = None
+    PngImagePlugin.MAX_TEXT_CHUNK = _LONGEST_TEXT_CHUNK
     warnings.simplefilter("ignore")
     for name in _USUAL:
         importlib.import_module(BY_NAME[name].plugin)
@@ -43,28 +49,23 @@ def prepare(rules: NormaliseRules) -> None:
 def inspect(source: Path, rules: NormaliseRules, began: float) -> Payload:
     """What `normalise` would do, from the headers alone: nothing is written, sizes of new files are 0.
 
-    No byte is hashed either: `sha256` is empty.
-
-    Raises `ImageRejected` and `SourceNotReady`.
+    No byte is hashed either: `sha256` is empty. Raises `ImageRejected` and `SourceNotReady`.
     """
     with opened(source, rules.max_pixels) as file:
-        header = headers.read(file, format_of(file), rules)
+        header, _ = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
         if what.passes:
             return _untouched(file, header, [], "", began)
-        written_as = header.format.name if header.format.accepted_as and not what.too_many_bytes else "WEBP"
         return Payload(
             file=source,
             is_source=True,
             sha256=Digest(""),
-            mime_type=MIME_TYPES[written_as],
+            mime_type=MIME_TYPES[what.format],
             size_bytes=0,
             width_px=what.upright.width,
             height_px=what.upright.height,
-            normalised=_steps(
-                what, colour_changed=False, resized=what.must_resize, webp=written_as != header.format.name
-            ),
-            profile=profile(header.format, written_as, rules),
+            normalised=what.steps(colour=False, size=what.upright, written_as=what.format),
+            profile=profile(header.format, what.format, rules),
             seconds=time.perf_counter() - began,
         )
 
@@ -75,12 +76,27 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
     `began` is when the work began, by `time.perf_counter`. Raises `ImageRejected`, `SourceNotReady`, `DiskFault`.
     """
     with opened(source, rules.max_pixels) as file:
-        header = headers.read(file, format_of(file), rules)
+        header, undecoded = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
         if what.passes:
-            odd = integrity.check(file, header, rules.integrity)
+            odd = integrity.check(file, header, undecoded, rules.integrity)
             return _untouched(file, header, odd, hashlib.sha256(file.whole()).hexdigest(), began)
-        return _made_fit(file, header, what, spool_stem, rules, began)
+        made = _made(file, header, undecoded, what, rules)
+    target = spool_stem.with_suffix(FILE_SUFFIX[made.fitted.format])
+    _write(target, made.fitted.data)
+    return Payload(
+        file=target,
+        is_source=False,
+        sha256=Digest(hashlib.sha256(made.fitted.data).hexdigest()),
+        mime_type=MIME_TYPES[made.fitted.format],
+        size_bytes=len(made.fitted.data),
+        width_px=made.fitted.image.width,
+        height_px=made.fitted.image.height,
+        normalised=made.steps,
+        profile=profile(header.format, made.fitted.format, rules),
+        warnings=tuple(made.odd),
+        seconds=time.perf_counter() - began,
+    )
 
 
 def _untouched(file: Source, header: Header, odd: list[str], sha256: str, began: float) -> Payload:
@@ -100,69 +116,41 @@ def _untouched(file: Source, header: Header, odd: list[str], sha256: str, began:
     )
 
 
-def _made_fit(
-    file: Source, header: Header, what: Plan, spool_stem: Path, rules: NormaliseRules, began: float
-) -> Payload:
-    odd: list[str] = []
-    image = decode.pixels(file, header, what.box, rules.integrity)
-    image = colour.to_eight_bits(image, odd)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    fitted: Fitted
+    steps: tuple[str, ...]
+    odd: list[str]
+
+
+def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules) -> _Made:
+    image, odd = decode.pixels(file, header, undecoded, what.box, rules.integrity)
+    image, odd_depth = colour.to_eight_bits(image)
     image = shape.resized(image, what.box)
-    image, colour_changed = colour.to_srgb(image, header.attached, odd)
+    image, colour_changed, odd_colour = colour.to_srgb(image, header)
     image = shape.turned(image, what.orientation)
     image.info.clear()
-    own_format = "WEBP" if what.too_many_bytes and not what.must_resize else header.format.name
-    encoded = encode.fit(
-        image, own_format, rules.webp_quality, rules.max_bytes, _carried(header, what, rules), file.name
+    turn = header.orientation if what.orientation == 1 else 1
+    carried, odd_attached = attached.to_carry(
+        header.attached, turn=turn, stripped=rules.metadata == "strip", room_bytes=rules.max_bytes
     )
-    verify.check(encoded, file.name)
-    target = spool_stem.with_suffix(FILE_SUFFIX[encoded.format])
-    _write(target, encoded.data)
-    return Payload(
-        file=target,
-        is_source=False,
-        sha256=Digest(hashlib.sha256(encoded.data).hexdigest()),
-        mime_type=MIME_TYPES[encoded.format],
-        size_bytes=len(encoded.data),
-        width_px=encoded.image.width,
-        height_px=encoded.image.height,
-        normalised=_steps(
-            what,
-            colour_changed=colour_changed,
-            resized=_was_resized(encoded, header, what),
-            webp=encoded.format != header.format.name,
-        ),
-        profile=profile(header.format, encoded.format, rules),
-        warnings=tuple(odd),
-        seconds=time.perf_counter() - began,
-    )
+    limits = Limits(max_bytes=rules.max_bytes, quality=rules.webp_quality)
+    fitted: Fitted | None = None
+    if what.format == "JPEG":
+        carried_in_jpeg, odd_jpeg = attached.for_jpeg(carried, turn)
+        fitted = fitting.as_jpeg(image, limits, carried_in_jpeg, _style(header, what))
+        odd_attached += odd_jpeg if fitted else []
+    elif what.format == "PNG":
+        fitted = fitting.as_png(image, limits, carried)
+    if fitted is None:
+        fitted = fitting.as_webp(image, limits, carried, file.name)
+    verify.check(fitted, file.name)
+    steps = what.steps(colour=colour_changed, size=Size(*fitted.image.size), written_as=fitted.format)
+    return _Made(fitted=fitted, steps=steps, odd=[*odd, *odd_depth, *odd_colour, *odd_attached])
 
 
-def _was_resized(encoded: Encoded, header: Header, what: Plan) -> bool:
-    return what.must_resize or encoded.image.width * encoded.image.height != header.size.pixels
-
-
-def _carried(header: Header, what: Plan, rules: NormaliseRules) -> Attached:
-    """The metadata of the new file. Its colours are sRGB, which is what a file without a profile means."""
-    keeps_turn = what.orientation == 1 and header.orientation != 1
-    if rules.metadata == "strip":
-        return Attached(exif=exif.orientation_only(header.orientation) if keeps_turn else None)
-    if keeps_turn:
-        return Attached(exif=header.attached.exif or exif.orientation_only(header.orientation), xmp=header.attached.xmp)
-    return Attached(
-        exif=exif.upright(header.attached.exif) if header.attached.exif else None,
-        xmp=exif.upright_xmp(header.attached.xmp) if header.attached.xmp else None,
-    )
-
-
-def _steps(what: Plan, *, colour_changed: bool, resized: bool, webp: bool) -> tuple[str, ...]:
-    done = {
-        "turned": what.orientation != 1,
-        "first_frame": what.first_frame,
-        "colour": colour_changed,
-        "resized": resized,
-        "webp": webp,
-    }
-    return tuple(step for step, was_done in done.items() if was_done)
+def _style(header: Header, what: Plan) -> JpegStyle:
+    return style.resized(header.style) if what.must_resize else style.turned(header.style, what.orientation)
 
 
 def _write(target: Path, data: bytes) -> None:

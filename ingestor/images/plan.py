@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ingestor.errors import ImageRejected
 from ingestor.images.headers import Header
 from ingestor.images.source import Source
+from ingestor.policy.formats import Format
 from ingestor.policy.sizing import Size, fitting_box, turns_sides
 from ingestor.ports import NormaliseRules
 
@@ -20,8 +21,9 @@ class Plan:
     first_frame: bool
     box: Size
     must_resize: bool
-    must_change_format: bool
     too_many_bytes: bool
+    source_size: Size
+    source_format: Format
 
     @property
     def passes(self) -> bool:
@@ -30,13 +32,30 @@ class Plan:
             self.orientation != 1
             or self.first_frame
             or self.must_resize
-            or self.must_change_format
+            or self.source_format.accepted_as is None
             or self.too_many_bytes
         )
 
     @property
+    def format(self) -> str:
+        """What is tried first: the picture's own format, unless the API refuses it or it was too large in it."""
+        keeps = self.source_format.accepted_as is not None and (self.must_resize or not self.too_many_bytes)
+        return self.source_format.name if keeps else "WEBP"
+
+    @property
     def upright(self) -> Size:
         return self.box.swapped if turns_sides(self.orientation) else self.box
+
+    def steps(self, *, colour: bool, size: Size, written_as: str) -> tuple[str, ...]:
+        """What has been done, in the words of `Payload.normalised`."""
+        done = {
+            "turned": self.orientation != 1,
+            "first_frame": self.first_frame,
+            "colour": colour,
+            "resized": size.pixels != self.source_size.pixels,
+            "webp": written_as == "WEBP" and self.source_format.name != "WEBP",
+        }
+        return tuple(step for step, was_done in done.items() if was_done)
 
 
 def plan(source: Source, header: Header, rules: NormaliseRules) -> Plan:
@@ -48,8 +67,9 @@ def plan(source: Source, header: Header, rules: NormaliseRules) -> Plan:
         first_frame=_only_first(source, header, rules, fits=box == header.size and not too_many_bytes),
         box=box,
         must_resize=box != header.size,
-        must_change_format=header.format.accepted_as is None,
         too_many_bytes=too_many_bytes,
+        source_size=header.size,
+        source_format=header.format,
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 
 import PIL
 import simplejpeg
@@ -19,18 +18,23 @@ from ingestor.ports import NormaliseRules
 RECIPE = 1
 """Counts up whenever this package would make other bytes with the same libraries and rules."""
 
+_SHAPING = ("longest_side_px", "max_bytes", "orientation", "webp_quality", "metadata")
+"""The rules that can change bytes; others only decide whether any are made."""
+
 _ENCODERS = {"JPEG": "libjpeg_turbo", "PNG": "zlib", "WEBP": "webp"}
 
 
 def profile(row: Format, written_as: str, rules: NormaliseRules) -> str:
-    """Like `webp-1.6.0/jpeg-3.2.0/pillow-13.0.0/simplejpeg-1.9.0/1/5f0c...`."""
+    """Like `webp-1.6.0/jpeg-3.2.0/pillow-13.0.0/lcms-2.19/simplejpeg-1.9.0/1/5f0c...`."""
+    settings = {name: getattr(rules, name) for name in _SHAPING}
     parts = [
         f"{written_as.lower()}-{_version(_ENCODERS[written_as])}",
         f"{row.name.lower()}-{_version(row.library) if row.library else PIL.__version__}",
         f"pillow-{PIL.__version__}",
+        f"lcms-{_version('littlecms2')}",
         f"simplejpeg-{simplejpeg.__version__}",
         str(RECIPE),
-        hashlib.sha256(json.dumps(asdict(rules), sort_keys=True).encode()).hexdigest()[:12],
+        hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12],
     ]
     return "/".join(parts)
 

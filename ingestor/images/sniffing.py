@@ -84,8 +84,8 @@ def format_of(source: Source) -> Format:
             return BY_NAME[name]
     if head[4:8] == b"ftyp":
         return _iso_media(source)
-    if name := _weakly_marked(source):
-        return BY_NAME[name]
+    if (weakly := _weakly_marked(source)) is not None:
+        return BY_NAME[weakly]
     raise _refusal(source)
 
 

@@ -71,6 +71,18 @@ def largest_file_bytes(max_pixels: int) -> int:
     return 64_000_000 + 8 * max_pixels
 
 
+_BOMB_PIXELS = 64_000_000
+_BOMB_PIXELS_PER_BYTE = 10_000
+
+
+def is_bomb(size: Size, file_bytes: int) -> bool:
+    """Whether so large a picture in so small a file can have nothing on it.
+
+    Blank pages of fax-coded TIFF come near; Deflate (PNG) ends at 8,000 pixels a byte, and that for one bit a pixel.
+    """
+    return size.pixels > _BOMB_PIXELS and size.pixels > _BOMB_PIXELS_PER_BYTE * file_bytes
+
+
 # -- foreseeing the size of an encoded picture --------------------------------------------------------
 
 
@@ -101,9 +113,9 @@ def surely_fits(size: Size, quality: float, max_bytes: int, *, alpha: bool = Fal
     return size.pixels * worst_bytes_per_pixel(quality, alpha=alpha) + 1024 <= max_bytes
 
 
-def tile_boxes(size: Size) -> list[tuple[int, int, int, int]]:
-    """Where samples are taken, as (left, top, right, bottom): the middles of an even grid, at most a third of the area."""
-    wanted = max(1, min(MOST_TILES, size.pixels // (3 * TILE_PX * TILE_PX)))
+def tile_boxes(size: Size, most: int = MOST_TILES) -> list[tuple[int, int, int, int]]:
+    """Where samples are taken, as (left, top, right, bottom): middles of an even grid, at most a third of the area."""
+    wanted = max(1, min(most, size.pixels // (3 * TILE_PX * TILE_PX)))
     columns = max(1, round(math.sqrt(wanted * size.width / size.height)))
     rows = max(1, wanted // columns)
     columns = max(1, min(columns, size.width // TILE_PX or 1))

@@ -1,0 +1,124 @@
+"""A picture in a format that the API takes, never larger than allowed.
+
+A picture keeps its own format where the API takes it and the result fits: a JPEG stays a JPEG, a PNG stays lossless.
+Everything else becomes WebP; what does not fit, first with less quality, at last with fewer pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from ingestor.errors import ImageRejected
+from ingestor.images import encode, shape
+from ingestor.images.attached import Attached
+from ingestor.images.sampling import FEW_TILES, Foresight
+from ingestor.images.style import JpegStyle, resized
+from ingestor.policy import sizing
+from ingestor.policy.sizing import Size
+
+MOST_ENCODES = 12
+"""Of one picture: two are rare, more have not been seen but for the tiniest limits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    format: str
+    data: bytes
+    image: Image.Image
+    """What was encoded, and so what has to come back when it is decoded."""
+    quality: float
+    full_encodes: int
+    """How often all of the picture was encoded until it fitted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    max_bytes: int
+    quality: int
+    """Wanted; never exceeded."""
+
+
+def as_jpeg(image: Image.Image, limits: Limits, carried: Attached, style: JpegStyle) -> Fitted | None:
+    """The picture as JPEG in its own style, else at the wanted quality; None where it would not fit, or has alpha."""
+    if image.mode not in ("L", "RGB"):
+        return None
+    for tried in (style, resized(style)) if style.tables else (style,):
+        if (fitted := _as_jpeg(image, limits, carried, tried)) is not None:
+            return fitted
+    return None
+
+
+def _as_jpeg(image: Image.Image, limits: Limits, carried: Attached, style: JpegStyle) -> Fitted | None:
+    room = limits.max_bytes - carried.size_bytes
+    foresight = Foresight(image, lambda part, _: encode.jpeg(part, limits.quality, style))
+    if foresight.clearly_within(limits.quality, room) is None and foresight.size_bytes(limits.quality) > room:
+        return None
+    return _kept("JPEG", encode.jpeg(image, limits.quality, style, carried), image, limits)
+
+
+def as_png(image: Image.Image, limits: Limits, carried: Attached) -> Fitted | None:
+    """The picture as PNG; None where it would not fit."""
+    foresight = Foresight(image, lambda part, _: encode.png(part))
+    if foresight.size_bytes(100, tiles=FEW_TILES) > limits.max_bytes - carried.size_bytes:
+        return None
+    return _kept("PNG", encode.png(image, carried), image, limits)
+
+
+def _kept(name: str, data: bytes, image: Image.Image, limits: Limits) -> Fitted | None:
+    if len(data) > limits.max_bytes:
+        return None
+    return Fitted(format=name, data=data, image=image, quality=limits.quality, full_encodes=1)
+
+
+def as_webp(image: Image.Image, limits: Limits, carried: Attached, name: str) -> Fitted:
+    """The picture as WebP, as good and as large as `max_bytes` allow. Raises `ImageRejected` (`cannot_fit`)."""
+    room = limits.max_bytes - carried.size_bytes
+    attempt = _Attempt(image=image, quality=limits.quality, expected=0.0, correction=1.0)
+    best: Fitted | None = None
+    for encodes in range(1, MOST_ENCODES + 1):
+        attempt = _prepared(attempt, limits.quality, room, name)
+        data = encode.webp(attempt.image, attempt.quality, carried)
+        if len(data) <= limits.max_bytes:
+            best = Fitted(format="WEBP", data=data, image=attempt.image, quality=attempt.quality, full_encodes=encodes)
+            if encodes > 1 or attempt.quality >= limits.quality or len(data) >= sizing.LEAST_SHARE * limits.max_bytes:
+                return best
+        elif best is not None:
+            return best
+        attempt = attempt.corrected(len(data) - carried.size_bytes)
+    raise ImageRejected(
+        "cannot_fit", f"{name}: cannot be made to fit {limits.max_bytes:,} bytes; raise normalise.max_bytes"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    image: Image.Image
+    quality: float
+    expected: float
+    """Bytes, as foreseen from the tiles."""
+    correction: float
+    """How many times larger than foreseen the picture has turned out so far."""
+
+    def corrected(self, actual_bytes: int) -> _Attempt:
+        return replace(self, correction=actual_bytes / max(1.0, self.expected))
+
+
+def _prepared(attempt: _Attempt, wanted: float, room: float, name: str) -> _Attempt:
+    """The picture and the quality to try next; the picture made smaller where no quality is low enough."""
+    image = attempt.image
+    while True:
+        size = Size(*image.size)
+        if sizing.surely_fits(size, wanted, int(room), alpha=image.mode == "RGBA"):
+            return replace(attempt, image=image, quality=wanted, expected=room)
+        foresight = Foresight(image, encode.webp)
+        limit = room / attempt.correction
+        if (expected := foresight.clearly_within(wanted, limit)) is not None:
+            return replace(attempt, image=image, quality=wanted, expected=expected)
+        quality, expected = foresight.best_quality(wanted, limit * sizing.TARGET_SHARE)
+        if expected <= limit or quality > sizing.LOWEST_QUALITY:
+            return replace(attempt, image=image, quality=quality, expected=expected)
+        if size.pixels == 1:
+            raise ImageRejected("cannot_fit", f"{name}: not even one pixel of it fits normalise.max_bytes")
+        image = shape.resized(image, sizing.smaller_box(size, expected * attempt.correction, int(room)))

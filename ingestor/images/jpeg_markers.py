@@ -1,0 +1,136 @@
+"""The markers of a JPEG file: where its segments, scans and end are. ITU-T T.81, Annex B."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SOI, EOI, SOS, DRI, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDD, 0xDC, 0xFE
+APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
+TABLES = frozenset({0xDB, 0xC4, 0xCC})
+"""Quantisation, Huffman and arithmetic conditioning tables."""
+FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_NEEDED = FRAMES | TABLES | {DRI, DNL}
+
+EXIF = b"Exif\0\0"
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
+ICC = b"ICC_PROFILE\0"
+JFIF = b"JFIF\0"
+MPF = b"MPF\0"
+ADOBE = b"Adobe"
+
+# Starting with one literal byte, these run at the speed of memchr.
+_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A marker with its parameters; for `SOS` the parameters of the scan, whose data follow."""
+
+    marker: int
+    start: int
+    """Of the marker itself."""
+    body: bytes
+    """What follows the two bytes of length; empty for markers that stand alone."""
+    end: int
+    """Behind the parameters."""
+    data_end: int
+    """Behind the entropy-coded data of a scan; `end` for all others."""
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """The segments of the first picture, `EOI` included; stops without one where the file is cut off.
+
+    Bytes between segments that belong to none are passed over, as decoders do.
+    """
+    at = 2
+    while (found := _MARKER.search(data, at)) is not None:
+        marker, start, at = data[found.end() - 1], found.start(), found.end()
+        if marker == EOI:
+            yield Segment(marker, start, b"", at, at)
+            return
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            continue
+        if at + 2 > len(data):
+            return
+        (length,) = struct.unpack_from(">H", data, at)
+        end = at + max(2, length)
+        if end > len(data):
+            return
+        data_end = end
+        if marker == SOS:
+            behind = _SCAN_END.search(data, end)
+            data_end = behind.start() if behind else len(data)
+        yield Segment(marker, start, data[at + 2 : end], end, data_end)
+        at = data_end
+
+
+def end_of_picture(data: bytes) -> int | None:
+    """Behind the end marker of the first picture; None where there is none."""
+    for segment in segments(data):
+        if segment.marker == EOI:
+            return segment.end
+    return None
+
+
+def plain(data: bytes) -> bytes:
+    """The same picture with nothing in it that is odd but harmless: for a decoder that stops at anything odd.
+
+    Gone are all metadata, what stands between segments, and an unknown Adobe transform; parameters of sequential scans
+    say what they have to. The entropy-coded data are the very same.
+    """
+    parts = [data[:2]]
+    progressive = False
+    for segment in segments(data):
+        progressive = progressive or segment.marker in PROGRESSIVE
+        if segment.marker == SOS:
+            body = segment.body if progressive else segment.body[:-3] + b"\0\x3f\0"
+            parts += [_marked(SOS, body), data[segment.end : segment.data_end]]
+        elif segment.marker in _NEEDED or _is_known_adobe(segment):
+            parts.append(_marked(segment.marker, segment.body))
+        elif segment.marker == EOI:
+            parts.append(b"\xff\xd9")
+    return b"".join(parts)
+
+
+def _is_known_adobe(segment: Segment) -> bool:
+    return segment.marker == APP14 and segment.body.startswith(ADOBE) and segment.body[11:12] in (b"\0", b"\1", b"\2")
+
+
+def _marked(marker: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
+def lacks_refinement(data: bytes) -> bool:
+    """Whether a progressive picture ends before each of its coefficients has got its last bit. T.81, Annex G."""
+    missing: dict[int, list[int]] | None = None
+    for segment in segments(data):
+        body = segment.body
+        if segment.marker in FRAMES and (segment.marker not in PROGRESSIVE or len(body) < 6):
+            return False
+        if segment.marker in PROGRESSIVE:
+            missing = {body[6 + 3 * part]: [1] * 64 for part in range(body[5]) if 6 + 3 * part < len(body)}
+        if segment.marker == SOS and missing is not None and body and len(body) >= 4 + 2 * body[0]:
+            first, last, bits = body[-3], min(63, body[-2]), body[-1] & 15
+            for part in range(body[0]):
+                coefficients = missing.get(body[1 + 2 * part], [])
+                if coefficients:
+                    coefficients[first : last + 1] = [bits] * (last + 1 - first)
+    return missing is not None and any(any(coefficients) for coefficients in missing.values())
+
+
+def scan_count(data: bytes, most: int) -> int:
+    """How many scans the first picture has; `most` where there are as many or more."""
+    if data.count(b"\xff\xda") < most:
+        return min(most, data.count(b"\xff\xda"))
+    count = 0
+    for segment in segments(data):
+        count += segment.marker == SOS
+        if count >= most:
+            break
+    return count
