@@ -13,7 +13,7 @@ from ingestor import __version__
 from ingestor.errors import LedgerUnreadable
 from ingestor.files_api import ApiKey, Breaker, HttpFilesApi, ResilientFilesApi, Timeouts
 from ingestor.images import ImagePool, clear_spool
-from ingestor.ledger import LedgerLock, SqliteLedger
+from ingestor.ledger import LedgerLock, LedgerReader, SqliteLedger
 from ingestor.pipeline import Tools
 from ingestor.ports import Clock, NormaliseRules, Observer
 from ingestor.quota import LocalQuota
@@ -71,6 +71,17 @@ async def open_ledger(
         raise LedgerUnreadable(
             f"{settings.ledger}: there is no ledger yet; start `ingestor watch` or `ingestor backfill` first"
         )
+    try:
+        await ledger.open()
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+@contextlib.asynccontextmanager
+async def read_ledger(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[LedgerReader]:
+    """The ledger, for whoever only looks: nothing is made or changed. Raises `LedgerUnreadable` where there is none."""
+    ledger = LedgerReader(settings.ledger, clock or SystemClock())
     try:
         await ledger.open()
         yield ledger
@@ -204,6 +215,9 @@ async def assemble(
             settings=settings,
             tools=tools,
             gate=api.files,
+            upload_quota=api.uploads.status,
+            read_quota=api.reads.status,
+            breaker=lambda: api.files.breaker.state,
             snapshots={UPLOAD_QUOTA_FACT: api.uploads.snapshot, READ_QUOTA_FACT: api.reads.snapshot},
         )
 

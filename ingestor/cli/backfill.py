@@ -32,6 +32,7 @@ def command(
         str, typer.Option(metavar="continue|stop|N", help="How many quarantined end it.")
     ] = "continue",
     deadline: Annotated[str | None, typer.Option(metavar="DURATION", help="When to end at the latest.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for each image on stderr.")] = False,
     json: Json = False,
 ) -> None:
     from ingestor.cli.listing import paths_of
@@ -39,7 +40,7 @@ def command(
     settings = settings_of(config)
     wanted = paths_of(paths or [], files_from, nul=nul)
     limits = limits_of(on_errors, deadline)
-    report = run(_backfill(settings, wanted, purpose, metadata or [], limits, json=json))
+    report = run(_backfill(settings, wanted, purpose, metadata or [], limits, json=json, verbose=verbose))
     if json:
         out_json(report.tally.as_json())
     end(report)
@@ -53,6 +54,7 @@ async def _backfill(
     limits: Limits,
     *,
     json: bool,
+    verbose: bool,
 ) -> Report:
     from ingestor.app import assemble, hold_ledger
     from ingestor.cli.screen import Screen
@@ -63,7 +65,7 @@ async def _backfill(
     async with hold_ledger(settings, "ingestor backfill") as ledger:
         selections = await select(settings, ledger, wanted, purpose=purpose, metadata=metadata)
         folders = [selection.folder.settings for selection in selections]
-        with Screen(settings, quiet=json) as screen:
+        with Screen(settings, json=json, verbose=verbose) as screen:
             async with assemble(
                 settings, ledger=ledger, folders=folders, observer=screen.observer, patient=False
             ) as parts:

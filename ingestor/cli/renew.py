@@ -63,7 +63,7 @@ async def _renew(
         batch = secrets.token_hex(8)
         number = await _put_in_line(settings, ledger, wanted, within, folder, batch)
         folders = [*settings.folders, *await adhoc_folders(settings, ledger)]
-        with Screen(settings, quiet=json) as screen:
+        with Screen(settings, json=json) as screen:
             async with assemble(
                 settings, ledger=ledger, folders=folders, observer=screen.observer, patient=False
             ) as parts:

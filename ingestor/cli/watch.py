@@ -29,14 +29,19 @@ async def _watch(settings: Settings) -> list[int]:
     from ingestor.app import assemble, hold_ledger
     from ingestor.cli.signals import on_signals
     from ingestor.observe.logs import LogObserver, configure_logs
+    from ingestor.observe.recent import Recent
+    from ingestor.observe.several import Observers
     from ingestor.runtime.daemon import Daemon
+    from ingestor.runtime.system_clock import SystemClock
 
     configure_logs(settings.log.level, settings.log.format)
+    recent = Recent(SystemClock())
+    observer = Observers(LogObserver(), recent)
     async with (
         hold_ledger(settings, "ingestor watch") as ledger,
-        assemble(settings, ledger=ledger, folders=settings.folders, observer=LogObserver(), patient=True) as parts,
+        assemble(settings, ledger=ledger, folders=settings.folders, observer=observer, patient=True) as parts,
     ):
-        daemon = Daemon(parts)
+        daemon = Daemon(parts, recent)
         with on_signals(daemon.stop, daemon.abort) as came:
             await daemon.run()
         return came

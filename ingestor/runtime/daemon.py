@@ -6,11 +6,13 @@ import asyncio
 
 from ingestor.engines import EmbeddedEngine
 from ingestor.model import Outcome, QueuedSource, Snoozed
+from ingestor.observe.recent import Recent
 from ingestor.pipeline import ingest_one
 from ingestor.runtime.backfill import FILE_REASONS, places
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.folder_watch import FolderWatch
 from ingestor.runtime.memory import Memory
+from ingestor.runtime.now import RUNTIME_FACT, status_now
 from ingestor.runtime.parts import Parts
 from ingestor.runtime.reaper import Reaper
 from ingestor.runtime.recovery import recover
@@ -19,8 +21,9 @@ from ingestor.runtime.recovery import recover
 class Daemon:
     """All loops of a watching process."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, recent: Recent) -> None:
         self._parts = parts
+        self._recent = recent
         self._stop = asyncio.Event()
         self._engine = EmbeddedEngine(
             ledger=parts.ledger,
@@ -52,7 +55,8 @@ class Daemon:
         """Until stopped. Raises `LedgerError` where the ledger cannot be used any more."""
         parts = self._parts
         await recover(parts.tools)
-        memory = Memory(parts.snapshots, ledger=parts.ledger, clock=parts.clock)
+        facts = {**parts.snapshots, RUNTIME_FACT: lambda: status_now(parts, self._recent)}
+        memory = Memory(facts, ledger=parts.ledger, clock=parts.clock)
         reaper = Reaper(ledger=parts.ledger, manifest=parts.tools.manifest, clock=parts.clock, observer=parts.observer)
         watches = [FolderWatch(feeder, clock=parts.clock, observer=parts.observer) for feeder in self._feeders.values()]
         runs = [memory.run(), reaper.run(), *(watch.run() for watch in watches)]

@@ -185,11 +185,13 @@ class Feeder:
         match intake:
             case Intake.LIVE:
                 self._tally.already_live += 1
+                self._tally.ended_by_scan += 1
             case Intake.ENDED:
                 self._tally.discovered -= 1
                 self._tally.skip(Skipped(path=path, reason="purged"))
             case Intake.QUARANTINED:
                 held = known[posixpath.basename(sighting.source.path)]
+                self._tally.ended_by_scan += 1
                 self._tally.quarantine(path, held.reason or "", held.message or "", held.request_id)
 
     # -- settling

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ingestor.files_api import BreakerStatus
 from ingestor.pipeline import Tools
 from ingestor.ports import Clock, Ledger, Observer
+from ingestor.quota import QuotaStatus
 from ingestor.settings import FolderSettings, Settings
 from ingestor.stages.discover import DropFolder
 
@@ -31,7 +33,9 @@ class Parts:
     gate: Stoppable
     snapshots: Mapping[str, Callable[[], Any]]
     """Facts that a restart has to remember, by the name under which the ledger keeps them."""
-    readiness: Callable[[], Awaitable[None]] | None = None
+    upload_quota: Callable[[], QuotaStatus]
+    read_quota: Callable[[], QuotaStatus]
+    breaker: Callable[[], BreakerStatus]
 
     @property
     def ledger(self) -> Ledger:

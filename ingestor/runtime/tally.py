@@ -36,11 +36,13 @@ class Tally:
     seconds: float = 0.0
     problems: list[ProblemLine] = field(default_factory=list)
     skipped_reasons: dict[str, int] = field(default_factory=dict)
+    ended_by_scan: int = 0
+    """Of those discovered: whose end a scan could tell, without an attempt."""
 
     def as_json(self) -> dict[str, Any]:
         """The object that `backfill --json` prints."""
         counts = asdict(self)
-        counts.pop("skipped_reasons")
+        del counts["skipped_reasons"], counts["ended_by_scan"]
         counts["seconds"] = round(self.seconds, 3)
         return counts
 
@@ -59,6 +61,7 @@ class Tally:
 
     def skip(self, skipped: Skipped) -> None:
         self.discovered += 1
+        self.ended_by_scan += 1
         self._skip(skipped.path, skipped.reason, skipped.message)
 
     def end(self, queued: QueuedSource, outcome: Outcome) -> bool:
