@@ -121,7 +121,8 @@ class Payload:
     width_px: int
     height_px: int
     normalised: tuple[str, ...]
-    """What was done, in order, from `turned`, `first_frame`, `colour`, `resized`, `webp`; empty: nothing."""
+    """What was done, in order, from `turned`, `first_frame`, `colour`, `resized`, `webp`, or one of `stripped`, `trimmed`
+    (metadata, or what was appended, taken out of bytes that comply otherwise); empty: nothing."""
     profile: str
     """Which encoder made the bytes, and how: part of the idempotency key. `as-is` for untouched bytes."""
     warnings: tuple[str, ...] = ()
@@ -268,6 +269,20 @@ class Sighting:
     source: SourceFile
     context: str
     """Changes when the folder's purpose or metadata, or the sidecar, do."""
+
+
+Mark = tuple[int, int, int, int, int, str]
+"""A sighting as a listing of a million files can afford it: device, inode, size, mtime and ctime in ns, context."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A directory's listing against the ledger."""
+
+    strangers: tuple[str, ...]
+    """Names that need a closer look: all but those that are held just so, done with, with an id that is good."""
+    missing: tuple[str, ...]
+    """Names that are held, and that a whole listing did not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ingestor.model import (
+    Comparison,
     Content,
     ContentId,
     Counts,
@@ -18,6 +19,7 @@ from ingestor.model import (
     Known,
     Lane,
     LedgerEntry,
+    Mark,
     Outcome,
     Payload,
     QueuedSource,
@@ -129,11 +131,20 @@ class Ledger(Protocol):
     async def known(self, folder: str, directory: str, names: Sequence[str] | None = None) -> Mapping[str, Known]:
         """What is held of the files of one directory (of those `names`, where given), by name."""
 
+    async def compare(self, folder: str, directory: str, marks: Mapping[str, Mark], *, whole: bool) -> Comparison:
+        """Which names of a listing need a closer look: a pass over a million known files asks this, not `known`.
+
+        `whole`: the directory has no other files, so that what is held besides is missing.
+        """
+
     async def take(self, sightings: Sequence[Sighting], lane: Lane, batch: str | None) -> None:
         """Put settled files in line, in this order; one that waits as it is keeps its place and its attempts."""
 
     async def vanish(self, folder: str, path: str, message: str) -> None:
         """The file is not there any more. What was promised for it stays as it is."""
+
+    async def miss(self, folder: str, directory: str, names: Sequence[str], message: str) -> int:
+        """Files that a whole listing did not have are gone, those that are done with as well; how many."""
 
     async def due(
         self, lane: Lane, limit: int, batch: str | None = None, folders: Sequence[str] | None = None
@@ -192,7 +203,14 @@ class Ledger(Protocol):
     async def lines_after(self, seq: int, limit: int) -> Sequence[HistoryEntry]:
         """The manifest's lines above `seq`, in order."""
 
-    async def count_lines(self, up_to_seq: int) -> int: ...
+    async def line_numbers(self, seq: int, limit: int) -> Sequence[int]:
+        """The numbers of the manifest's lines above `seq`, in order."""
+
+    async def unlist_superseded(self, up_to_seq: int) -> int:
+        """Leave only the last line for each path among the manifest's lines up to there; how many went.
+
+        They stay in the story.
+        """
 
     async def start_numbering_after(self, seq: int) -> None:
         """Number what happens from now on above `seq`: a manifest outlived the ledger that had written it."""
@@ -201,6 +219,12 @@ class Ledger(Protocol):
 
     async def expire(self, limit: int = 200) -> int:
         """Mark what the API has purged by now; how many, at most `limit`."""
+
+    async def prune(self, before: datetime) -> int:
+        """Forget paths whose files have been gone since then with no id that is good, and old history; how many paths.
+
+        What the API may still replay is kept, whatever `before` says, and so is each path's last manifest line.
+        """
 
     async def next_expiry_at(self) -> datetime | None: ...
 
@@ -211,7 +235,7 @@ class Ledger(Protocol):
         """A quarantined path waits again; where its file had been put away, if it had."""
 
     async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
-        """Put one path of a live content in line for the next generation; False if there is none."""
+        """Put one path of a content that has, or had, an id in line for the next generation; False if none is there."""
 
     async def counts(self, within: timedelta) -> Counts: ...
 
@@ -254,6 +278,9 @@ class Manifest(Protocol):
 
     async def flush(self) -> None:
         """Every line that the ledger has is in the file, and on disk. Raises `DiskFault`."""
+
+    async def compact(self) -> int:
+        """Keep only the last line for each path; how many lines went. Raises `DiskFault`, and then nothing has."""
 
 
 class Ingest(Protocol):

@@ -54,9 +54,7 @@ class FsText(TypeDecorator[str]):
         return None if value is None else escape_path(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or "\\" not in value:
-            return value
-        return _ESCAPED.sub(_unescape, value)
+        return value if value is None or "\\" not in value else unescape_path(value)
 
 
 def escape_path(path: str) -> str:
@@ -65,6 +63,11 @@ def escape_path(path: str) -> str:
         return path
     doubled = path.replace("\\", "\\\\")
     return re.sub(r"[\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", doubled)
+
+
+def unescape_path(text: str) -> str:
+    """What `escape_path` was given."""
+    return _ESCAPED.sub(_unescape, text)
 
 
 def _unescape(found: re.Match[str]) -> str:

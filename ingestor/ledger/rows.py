@@ -12,6 +12,11 @@ from sqlalchemy import Connection, Row, insert
 from ingestor.ledger.schema import history
 from ingestor.model import Event, FileIdentity, Lane, LedgerEntry, QueuedSource, SourceFile, SourceState
 
+Place = tuple[str, str]
+"""Folder and path."""
+
+_TELL = insert(history).inline()
+
 VANISHED = "vanished"
 """The reason of a path whose file is not there any more."""
 
@@ -116,11 +121,11 @@ def tell(
     detail: dict[str, Any],
     *,
     listed: bool = False,
+    **numbered: int,
 ) -> None:
     """Add to the story of a path."""
-    connection.execute(
-        insert(history).values(at=at, folder=folder, path=path, event=event, listed=listed, detail=detail)
-    )
+    told = {"at": at, "folder": folder, "path": path, "event": event, "listed": listed, "detail": detail, **numbered}
+    connection.execute(_TELL, told)
 
 
 def tell_manifest(

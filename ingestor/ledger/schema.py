@@ -51,6 +51,9 @@ sources = Table(
     Column("wanted_generation", Integer, nullable=False, server_default=text("0")),
     Column("listed_content_id", Text),
     Column("listed_generation", Integer),
+    # Until when the id is good that the manifest gives for this path; null when it gives none. A copy of the upload's
+    # `expires_at`, for a scan of a million known files has no time to look at each one's upload.
+    Column("live_until", Instant),
     Column("reason", Text),
     Column("message", Text),
     Column("request_id", Text),
@@ -93,6 +96,7 @@ uploads = Table(
     Column("reason", Text),
     Column("message", Text),
     Column("changed_at", Instant, nullable=False),
+    sqlite_with_rowid=False,
 )
 Index("uploads_expiry", uploads.c.state, uploads.c.expires_at)
 Index("uploads_file_id", uploads.c.file_id)
@@ -111,7 +115,6 @@ history = Table(
     sqlite_autoincrement=True,
 )
 Index("history_path", history.c.folder, history.c.path, history.c.seq)
-Index("history_listed", history.c.seq, sqlite_where=history.c.listed, postgresql_where=history.c.listed)
 
 facts = Table(
     "facts",

@@ -9,8 +9,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from ingestor.ledger import reads, writes
+from ingestor.ledger import flow, line, reads, upkeep
 from ingestor.model import (
+    Comparison,
     Content,
     ContentId,
     Counts,
@@ -19,6 +20,7 @@ from ingestor.model import (
     Known,
     Lane,
     LedgerEntry,
+    Mark,
     Payload,
     QueuedSource,
     Receipt,
@@ -27,7 +29,13 @@ from ingestor.model import (
     Standing,
     State,
 )
+from ingestor.policy.expiry import REPLAY_WINDOW
 from ingestor.ports import Clock
+
+KEPT_AT_LEAST = 2 * REPLAY_WINDOW
+"""What is younger is never forgotten: the API may replay it, and its generation decides the next key."""
+_SLICE = 2000
+"""Rows of one change of upkeep: nobody waits long behind it."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,11 +63,17 @@ class SqlLedger(ABC):
     async def known(self, folder: str, directory: str, names: Sequence[str] | None = None) -> Mapping[str, Known]:
         return await self._read(reads.known, folder, directory, names)
 
+    async def compare(self, folder: str, directory: str, marks: Mapping[str, Mark], *, whole: bool) -> Comparison:
+        return await self._read(reads.compare, folder, directory, marks, self._clock.now(), whole=whole)
+
     async def take(self, sightings: Sequence[Sighting], lane: Lane, batch: str | None) -> None:
-        await self._write(writes.take, sightings, lane, batch, self._clock.now())
+        await self._write(line.take, sightings, lane, batch, self._clock.now())
 
     async def vanish(self, folder: str, path: str, message: str) -> None:
-        await self._write(writes.vanish, folder, path, message, self._clock.now())
+        await self._write(line.vanish, folder, path, message, self._clock.now())
+
+    async def miss(self, folder: str, directory: str, names: Sequence[str], message: str) -> int:
+        return await self._write(line.miss, folder, directory, names, message, self._clock.now())
 
     async def due(
         self, lane: Lane, limit: int, batch: str | None = None, folders: Sequence[str] | None = None
@@ -73,24 +87,24 @@ class SqlLedger(ABC):
         return await self._read(reads.count_waiting, batch, folders)
 
     async def leave_batch(self, source: SourceFile) -> None:
-        await self._write(writes.leave_batch, source, self._clock.now())
+        await self._write(line.leave_batch, source, self._clock.now())
 
     # -- the flow
 
     async def enter(self, source: SourceFile, context: str, content: Content) -> Standing:
-        return await self._write(writes.enter, source, context, content, self._clock.now())
+        return await self._write(flow.enter, source, context, content, self._clock.now())
 
     async def intend(self, content_id: ContentId, profile: str, *, fresh: bool = False) -> Intent:
-        return await self._write(writes.intend, content_id, profile, self._clock.now(), fresh=fresh)
+        return await self._write(flow.intend, content_id, profile, self._clock.now(), fresh=fresh)
 
     async def complete(self, source: SourceFile, intent: Intent, payload: Payload, receipt: Receipt) -> bool:
-        return await self._write(writes.complete, source, intent, payload, receipt, self._clock.now())
+        return await self._write(flow.complete, source, intent, payload, receipt, self._clock.now())
 
     async def list_source(self, source: SourceFile, content_id: ContentId) -> None:
-        await self._write(writes.list_source, source, content_id, self._clock.now())
+        await self._write(flow.list_source, source, content_id, self._clock.now())
 
     async def finish(self, source: SourceFile, put_away: str | None) -> None:
-        await self._write(writes.finish, source, put_away, self._clock.now())
+        await self._write(flow.finish, source, put_away, self._clock.now())
 
     async def quarantine(
         self,
@@ -100,10 +114,10 @@ class SqlLedger(ABC):
         message: str,
         request_id: str | None,
     ) -> bool:
-        return await self._write(writes.quarantine, source, content_id, reason, message, request_id, self._clock.now())
+        return await self._write(flow.quarantine, source, content_id, reason, message, request_id, self._clock.now())
 
     async def note_put_away(self, source: SourceFile, put_away: str) -> None:
-        await self._write(writes.note_put_away, source, put_away, self._clock.now())
+        await self._write(flow.note_put_away, source, put_away, self._clock.now())
 
     async def postpone(
         self,
@@ -118,35 +132,56 @@ class SqlLedger(ABC):
     ) -> None:
         now = self._clock.now()
         ready_at = now + timedelta(seconds=delay_seconds)
-        await self._write(writes.postpone, source, event, reason, message, request_id, attempt, ready_at, now)
+        await self._write(line.postpone, source, event, reason, message, request_id, attempt, ready_at, now)
 
     # -- the manifest
 
     async def lines_after(self, seq: int, limit: int) -> Sequence[HistoryEntry]:
         return await self._read(reads.lines_after, seq, limit)
 
-    async def count_lines(self, up_to_seq: int) -> int:
-        return await self._read(reads.count_lines, up_to_seq)
+    async def line_numbers(self, seq: int, limit: int) -> Sequence[int]:
+        return await self._read(reads.line_numbers, seq, limit)
+
+    async def unlist_superseded(self, up_to_seq: int) -> int:
+        unlisted, after = 0, 0
+        while after < up_to_seq and (end := await self._read(reads.slice_end, after, _SLICE)) is not None:
+            end = min(end, up_to_seq)
+            unlisted += await self._write(upkeep.unlist_superseded, after, end, up_to_seq)
+            after = end
+        return unlisted
 
     async def start_numbering_after(self, seq: int) -> None:
-        await self._write(writes.start_numbering_after, seq, self._clock.now())
+        await self._write(upkeep.start_numbering_after, seq, self._clock.now())
 
     # -- time and operators
 
     async def expire(self, limit: int = 200) -> int:
-        return await self._write(writes.expire, self._clock.now(), limit)
+        return await self._write(upkeep.expire, self._clock.now(), limit)
+
+    async def prune(self, before: datetime) -> int:
+        before = min(before, self._clock.now() - KEPT_AT_LEAST)
+        forgotten, after_seq, after_content = 0, 0, ""
+        while places := await self._read(reads.long_gone, before, _SLICE):
+            forgotten += await self._write(upkeep.forget_gone, places, before)
+        while (end := await self._read(reads.slice_end, after_seq, _SLICE, before)) is not None:
+            await self._write(upkeep.forget_history, before, after_seq, end)
+            after_seq = end
+        while contents := await self._read(reads.orphans, after_content, before, _SLICE):
+            await self._write(upkeep.forget_uploads, contents, before)
+            after_content = contents[-1]
+        return forgotten
 
     async def next_expiry_at(self) -> datetime | None:
         return await self._read(reads.next_expiry_at)
 
     async def purge(self, content_id: ContentId, file_id: str, why: str) -> bool:
-        return await self._write(writes.purge, content_id, file_id, why, self._clock.now())
+        return await self._write(upkeep.purge, content_id, file_id, why, self._clock.now())
 
     async def put_back(self, folder: str, path: str) -> str | None:
-        return await self._write(writes.put_back, folder, path, self._clock.now())
+        return await self._write(line.put_back, folder, path, self._clock.now())
 
     async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
-        return await self._write(writes.want_renewal, content_id, batch, self._clock.now())
+        return await self._write(line.want_renewal, content_id, batch, self._clock.now())
 
     async def counts(self, within: timedelta) -> Counts:
         return await self._read(reads.counts, self._clock.now(), within)
@@ -184,7 +219,7 @@ class SqlLedger(ABC):
         return await self._read(reads.content_states, digests)
 
     async def set_fact(self, name: str, value: Any) -> None:
-        await self._write(writes.set_fact, name, value, self._clock.now())
+        await self._write(upkeep.set_fact, name, value, self._clock.now())
 
     async def fact(self, name: str) -> Any:
         return await self._read(reads.fact, name)

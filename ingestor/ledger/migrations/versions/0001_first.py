@@ -29,14 +29,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq"),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        "history_listed",
-        "history",
-        ["seq"],
-        unique=False,
-        sqlite_where=sa.text("listed"),
-        postgresql_where=sa.text("listed"),
-    )
     op.create_index("history_path", "history", ["folder", "path", "seq"], unique=False)
     op.create_table(
         "sources",
@@ -59,6 +51,7 @@ def upgrade() -> None:
         sa.Column("wanted_generation", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("listed_content_id", sa.Text(), nullable=True),
         sa.Column("listed_generation", sa.Integer(), nullable=True),
+        sa.Column("live_until", columns.Instant(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("message", sa.Text(), nullable=True),
         sa.Column("request_id", sa.Text(), nullable=True),
@@ -99,6 +92,7 @@ def upgrade() -> None:
         sa.Column("message", sa.Text(), nullable=True),
         sa.Column("changed_at", columns.Instant(), nullable=False),
         sa.PrimaryKeyConstraint("content_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("uploads_digest", "uploads", ["digest"], unique=False)
     op.create_index("uploads_expiry", "uploads", ["state", "expires_at"], unique=False)

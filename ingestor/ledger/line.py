@@ -1,0 +1,181 @@
+"""Who is in line, and who is not any more: every change that discovery and operators make, one function each.
+
+A change runs inside a transaction that the caller holds; one that raises takes nothing with it but itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from ingestor.ledger.rows import VANISHED, join_path, split_path, tell
+from ingestor.ledger.schema import sources
+from ingestor.ledger.statements import (
+    SAME_SOURCE,
+    SET_SAME_SOURCE,
+    SET_SOURCE,
+    SOURCE,
+    TAKE,
+    Parameters,
+    still,
+    this,
+    upsert,
+)
+from ingestor.ledger.uploads import set_upload, upload_of
+from ingestor.model import ContentId, Lane, Sighting, SourceFile, SourceState, State
+from ingestor.policy.life_cycle import HAS_LIVE_ID
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def take(connection: Connection, sightings: Sequence[Sighting], lane: Lane, batch: str | None, now: datetime) -> None:
+    """Put settled files in line, in this order. A path already waiting as it is keeps its place and its attempts."""
+    if sightings:
+        rows = [
+            _row(sighting, lane, batch, now, now + number * _MICROSECOND) for number, sighting in enumerate(sightings)
+        ]
+        connection.execute(upsert(connection, TAKE), rows)
+
+
+def _row(sighting: Sighting, lane: Lane, batch: str | None, now: datetime, ready_at: datetime) -> Parameters:
+    source = sighting.source
+    directory, name = split_path(source.path)
+    return {
+        "folder": source.folder,
+        "directory": directory,
+        "name": name,
+        "root": str(source.root),
+        "device": source.identity.device,
+        "inode": source.identity.inode,
+        "size_bytes": source.identity.size_bytes,
+        "mtime_ns": source.identity.mtime_ns,
+        "ctime_ns": source.identity.ctime_ns,
+        "context": sighting.context,
+        "state": SourceState.WAITING,
+        "lane": int(lane),
+        "batch": batch,
+        "ready_at": ready_at,
+        "attempt": 0,
+        "wanted_generation": 0,
+        "reason": None,
+        "message": None,
+        "request_id": None,
+        "put_away": None,
+        "found_at": now,
+        "changed_at": now,
+    }
+
+
+def vanish(connection: Connection, folder: str, path: str, message: str, now: datetime) -> None:
+    """The file of a path in line is not there any more. What was promised for it stays as it is."""
+    row = connection.execute(SOURCE, this(folder, path)).one_or_none()
+    if row is not None and row.state == SourceState.WAITING:
+        was_listed = row.content_id is not None and row.listed_content_id == row.content_id
+        _vanished(connection, folder, path, SourceState.DONE if was_listed else SourceState.VANISHED, message, now)
+
+
+def miss(connection: Connection, folder: str, directory: str, names: Sequence[str], message: str, now: datetime) -> int:
+    """A whole listing did not have these files: as `vanish`, and for paths that are done with as well. How many."""
+    missed = 0
+    for name in names:
+        path = join_path(directory, name)
+        row = connection.execute(SOURCE, this(folder, path)).one_or_none()
+        if row is None or row.put_away is not None or row.reason == VANISHED:
+            continue
+        if row.state == SourceState.WAITING:
+            vanish(connection, folder, path, message, now)
+        else:
+            state = SourceState.DONE if row.state == SourceState.DONE else SourceState.VANISHED
+            _vanished(connection, folder, path, state, message, now)
+        missed += 1
+    return missed
+
+
+def _vanished(connection: Connection, folder: str, path: str, state: SourceState, message: str, now: datetime) -> None:
+    changes = {"state": state, "batch": None, "reason": VANISHED, "message": message, "changed_at": now}
+    connection.execute(SET_SOURCE, {**this(folder, path), **changes})
+    tell(connection, now, folder, path, VANISHED, {"message": message})
+
+
+def postpone(
+    connection: Connection,
+    source: SourceFile,
+    event: str,
+    reason: str,
+    message: str,
+    request_id: str | None,
+    attempt: int,
+    ready_at: datetime,
+    now: datetime,
+) -> None:
+    """Later again. Told in the story when the reason is another one, so that a long wait is one line.
+
+    Other bytes that came meanwhile wait for nothing that befell these.
+    """
+    before = connection.execute(SAME_SOURCE, still(source)).one_or_none()
+    if before is None:
+        return
+    why = {"reason": reason, "message": message, "request_id": request_id, "attempt": attempt}
+    connection.execute(SET_SAME_SOURCE, {**still(source), **why, "ready_at": ready_at, "changed_at": now})
+    if before.reason != reason or attempt != before.attempt:
+        tell(connection, now, source.folder, source.path, event, why)
+
+
+def leave_batch(connection: Connection, source: SourceFile, now: datetime) -> None:
+    """The path stays in line, but for another run than this one."""
+    connection.execute(SET_SOURCE, {**this(source.folder, source.path), "batch": None, "changed_at": now})
+
+
+def put_back(connection: Connection, folder: str, path: str, now: datetime) -> str | None:
+    """A quarantined path waits again; returns where its file had been put away, if it had."""
+    row = connection.execute(SOURCE, this(folder, path)).one_or_none()
+    if row is None or row.state != SourceState.QUARANTINED:
+        return None
+    if row.content_id is not None:
+        upload = upload_of(connection, row.content_id)
+        if upload.state == State.QUARANTINED:
+            set_upload(connection, upload, State.WAITING, now, reason=None, message=None)
+    changes = {
+        "state": SourceState.WAITING,
+        "lane": int(Lane.FRESH),
+        "attempt": 0,
+        "ready_at": now,
+        "reason": None,
+        "message": None,
+        "request_id": None,
+        "put_away": None,
+        "changed_at": now,
+    }
+    connection.execute(SET_SOURCE, {**this(folder, path), **changes})
+    tell(connection, now, folder, path, "put_back", {})
+    put_away: str | None = row.put_away
+    return put_away
+
+
+_DONE_WITH_CONTENT = (
+    select(sources)
+    .where(sources.c.state == SourceState.DONE, sources.c.put_away.is_(None), sources.c.reason.is_(None))
+    .order_by(sources.c.folder, sources.c.directory, sources.c.name)
+    .limit(1)
+)
+
+
+def want_renewal(connection: Connection, content_id: ContentId, batch: str | None, now: datetime) -> bool:
+    """Put one path of a live content in line for the next generation; False if none is done with."""
+    upload = upload_of(connection, content_id)
+    row = connection.execute(_DONE_WITH_CONTENT.where(sources.c.content_id == content_id)).one_or_none()
+    if row is None or upload.state not in HAS_LIVE_ID:
+        return False
+    changes = {
+        "state": SourceState.WAITING,
+        "lane": int(Lane.RENEWAL),
+        "batch": batch,
+        "attempt": 0,
+        "ready_at": now,
+        "wanted_generation": upload.generation + 1,
+        "changed_at": now,
+    }
+    connection.execute(SET_SOURCE, {**this(row.folder, join_path(row.directory, row.name)), **changes})
+    return True

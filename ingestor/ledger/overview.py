@@ -1,0 +1,194 @@
+"""What operators ask the ledger: counts, present lines, where something is. One function a question."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, case, func, or_, select
+
+from ingestor.ledger.reads import _JOINED, _history
+from ingestor.ledger.rows import ledger_entry, split_path
+from ingestor.ledger.schema import history, sources, uploads
+from ingestor.model import ContentId, HistoryEntry, Lane, LedgerEntry, SourceState, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """So many paths of a folder stand alike."""
+
+    folder: str
+    state: str
+    """`waiting`, `sending`, `renewing`, `live`, `expired`, `purged`, `quarantined` or `vanished`."""
+    number: int
+    expiring_1h: int
+    """Of them, those whose id expires within the hour."""
+    expiring_6h: int
+    next_expiry_at: datetime | None
+    next_attempt_at: datetime | None
+    """When the first of those that wait is taken up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    folder: str
+    reason: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A content as a plan needs it."""
+
+    state: State
+    expires_at: datetime | None
+    reason: str | None
+
+
+def stands(connection: Connection, now: datetime) -> Sequence[Stand]:
+    """By folder and state; an id that has expired counts so, whether or not anybody has marked it yet."""
+    has_id = uploads.c.state.in_((State.LIVE, State.RENEWING))
+    is_good = has_id & (uploads.c.expires_at > now)
+    waits = sources.c.state == SourceState.WAITING
+    done = sources.c.state == SourceState.DONE
+    shown = case(
+        (waits & (uploads.c.state == State.SENDING), State.SENDING.value),
+        (waits & (sources.c.lane == int(Lane.RENEWAL)) & is_good, State.RENEWING.value),
+        (waits & (uploads.c.state == State.RENEWING), State.RENEWING.value),
+        (done & is_good, State.LIVE.value),
+        (done & has_id, State.EXPIRED.value),
+        (done & uploads.c.state.is_not(None), uploads.c.state),
+        else_=sources.c.state,
+    )
+    counted = done & is_good
+    one = case((counted & (uploads.c.expires_at <= now + timedelta(hours=1)), 1), else_=0)
+    six = case((counted & (uploads.c.expires_at <= now + timedelta(hours=6)), 1), else_=0)
+    statement = (
+        select(
+            sources.c.folder,
+            shown.label("shown"),
+            func.count().label("number"),
+            func.sum(one).label("one"),
+            func.sum(six).label("six"),
+            func.min(case((is_good, uploads.c.expires_at))).label("next_expiry_at"),
+            func.min(case((waits, sources.c.ready_at))).label("next_attempt_at"),
+        )
+        .select_from(sources.outerjoin(uploads, uploads.c.content_id == sources.c.content_id))
+        .group_by(sources.c.folder, shown)
+        .order_by(sources.c.folder)
+    )
+    return [
+        Stand(
+            folder=row.folder,
+            state=row.shown,
+            number=row.number,
+            expiring_1h=row.one,
+            expiring_6h=row.six,
+            next_expiry_at=row.next_expiry_at,
+            next_attempt_at=row.next_attempt_at,
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def quarantines(connection: Connection) -> Sequence[Quarantine]:
+    number = func.count().label("number")
+    statement = (
+        select(sources.c.folder, sources.c.reason, number)
+        .where(sources.c.state == SourceState.QUARANTINED)
+        .group_by(sources.c.folder, sources.c.reason)
+        .order_by(number.desc(), sources.c.folder, sources.c.reason)
+    )
+    return [
+        Quarantine(folder=row.folder, reason=row.reason or "unknown", number=row.number)
+        for row in connection.execute(statement)
+    ]
+
+
+def live_ids(connection: Connection, now: datetime) -> int:
+    statement = (
+        select(func.count())
+        .select_from(uploads)
+        .where(uploads.c.state.in_((State.LIVE, State.RENEWING)), uploads.c.expires_at > now)
+    )
+    number: int = connection.execute(statement).scalar_one()
+    return number
+
+
+def last_seq(connection: Connection) -> int:
+    latest: int | None = connection.execute(select(func.max(history.c.seq))).scalar()
+    return latest or 0
+
+
+def present_lines(
+    connection: Connection, *, up_to_seq: int, after_seq: int, folder: str | None, limit: int
+) -> Sequence[HistoryEntry]:
+    """The last listed line of each path among those up to `up_to_seq`, in order, page by page."""
+    later = history.alias("later")
+    last_of_path = (
+        select(func.max(later.c.seq))
+        .where(
+            later.c.folder == history.c.folder,
+            later.c.path == history.c.path,
+            later.c.listed,
+            later.c.seq <= up_to_seq,
+        )
+        .correlate(history)
+        .scalar_subquery()
+    )
+    statement = (
+        select(history)
+        .where(history.c.listed, history.c.seq > after_seq, history.c.seq <= up_to_seq, history.c.seq == last_of_path)
+        .order_by(history.c.seq)
+        .limit(limit)
+    )
+    if folder is not None:
+        statement = statement.where(history.c.folder == folder)
+    return [_history(row) for row in connection.execute(statement)]
+
+
+def folder_names(connection: Connection) -> Sequence[str]:
+    return list(connection.execute(select(sources.c.folder).distinct().order_by(sources.c.folder)).scalars())
+
+
+def find_put_away(connection: Connection, places: Sequence[str]) -> Sequence[LedgerEntry]:
+    statement = _JOINED.where(or_(*(sources.c.put_away == place for place in places)))
+    return [ledger_entry(row) for row in connection.execute(statement)]
+
+
+def source_sizes(connection: Connection, among: Sequence[int]) -> frozenset[int]:
+    """Those of the sizes `among`, which are in order, that a file has whose content is known."""
+    statement = select(sources.c.size_bytes).where(sources.c.content_id.is_not(None)).distinct()
+    found = set()
+    for size in connection.execute(statement, execution_options={"yield_per": 5_000}).scalars():
+        at = bisect_left(among, size)
+        if at < len(among) and among[at] == size:
+            found.add(size)
+    return frozenset(found)
+
+
+def content_of(connection: Connection, folder: str, path: str) -> ContentId | None:
+    directory, name = split_path(path)
+    statement = select(sources.c.content_id).where(
+        sources.c.folder == folder, sources.c.directory == directory, sources.c.name == name
+    )
+    content_id: ContentId | None = connection.execute(statement).scalar()
+    return content_id
+
+
+def standing_of(connection: Connection, content_ids: Sequence[ContentId]) -> Mapping[ContentId, Held]:
+    statement = select(uploads.c.content_id, uploads.c.state, uploads.c.expires_at, uploads.c.reason).where(
+        uploads.c.content_id.in_(content_ids)
+    )
+    return {
+        ContentId(row.content_id): Held(state=State(row.state), expires_at=row.expires_at, reason=row.reason)
+        for row in connection.execute(statement)
+    }
+
+
+def check(connection: Connection) -> Sequence[str]:
+    found: list[Any] = list(connection.exec_driver_sql("PRAGMA quick_check(3)").scalars())
+    return [] if found == ["ok"] else [str(one) for one in found]
