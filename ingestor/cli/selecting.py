@@ -27,8 +27,9 @@ async def select(
     *,
     purpose: str | None,
     metadata: Sequence[str],
+    remember: bool = True,
 ) -> list[Selection]:
-    """What to go through: the configured folders, or these paths.
+    """What to go through: the configured folders, or these paths, whose folders the ledger is to `remember`.
 
     A path in a configured folder goes by that folder's settings, unless `--purpose` or `--metadata` say otherwise.
     """
@@ -47,7 +48,7 @@ async def select(
         if folder is None:
             folder = _adhoc(settings, path, purpose or "reference", given, known)
         wanted.setdefault(folder.name, (folder, []))[1].append(_inside(folder, path))
-    if ledger is not None and known != before:
+    if remember and ledger is not None and known != before:
         await ledger.set_fact(ADHOC_FACT, known)
     return [_selection(folder, only) for folder, only in wanted.values()]
 

@@ -1,0 +1,67 @@
+"""`ingestor plan`.
+
+Images are judged by their headers: damage inside of a file shows only when it is about to be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ingestor.cli.common import Config, Json, out_json, run, settings_of
+
+if TYPE_CHECKING:
+    from ingestor.settings import Settings
+
+
+def command(
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Instead of the folders.")] = None,
+    config: Config = None,
+    purpose: Annotated[str | None, typer.Option(help="reference, first_frame or last_frame.")] = None,
+    metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="May be repeated.")] = None,
+    files_from: Annotated[str | None, typer.Option(metavar="FILE", help="A list of paths; - is stdin.")] = None,
+    nul: Annotated[bool, typer.Option("-0", help="The list's paths end with NUL, not with a newline.")] = False,
+    json: Json = False,
+) -> None:
+    from ingestor.cli.listing import paths_of
+
+    settings = settings_of(config)
+    wanted = paths_of(paths or [], files_from, nul=nul)
+    plan = run(_plan(settings, wanted, purpose, metadata or []))
+    if json:
+        out_json(plan)
+        return
+    from ingestor.cli.plan_text import print_plan
+
+    print_plan(plan)
+
+
+async def _plan(
+    settings: Settings, wanted: Sequence[Path] | None, purpose: str | None, metadata: Sequence[str]
+) -> dict[str, Any]:
+    """The object that `--json` prints."""
+    from contextlib import AsyncExitStack
+
+    from ingestor.app import UPLOAD_QUOTA_FACT, image_pool, read_ledger
+    from ingestor.cli.plan_numbers import numbers
+    from ingestor.cli.progress import showing
+    from ingestor.cli.selecting import select
+    from ingestor.runtime.planning import NoBooks, Planner, supply_of
+    from ingestor.runtime.system_clock import SystemClock
+
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        exists = settings.ledger.exists()
+        ledger = await stack.enter_async_context(read_ledger(settings, clock=clock)) if exists else None
+        selections = await select(settings, ledger, wanted, purpose=purpose, metadata=metadata, remember=False)
+        images = image_pool(settings)
+        stack.push_async_callback(images.close)
+        planner = Planner(selections, books=ledger or NoBooks(), images=images, clock=clock)
+        state = await ledger.fact(UPLOAD_QUOTA_FACT) if ledger is not None else None
+        with showing(planner):
+            plan = await planner.run()
+        now = clock.now()
+        return numbers(plan, supply_of(settings.api.quota, state, now), now)

@@ -1,0 +1,68 @@
+"""The object that `ingestor plan --json` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from ingestor.cli.instants import rfc3339
+from ingestor.policy.forecast import Supply, forecast
+from ingestor.runtime.planning import Plan
+
+
+def numbers(plan: Plan, supply: Supply, now: datetime) -> dict[str, Any]:
+    """`discovered` = `already_live` + `duplicates` + `to_upload` + `skipped` + `deferred` + `quarantined`."""
+    expected = forecast(plan.to_upload, supply)
+    ends_at = now + timedelta(seconds=min(expected.seconds, 100 * 365 * 86400.0))
+    return {
+        "discovered": plan.discovered,
+        "already_live": plan.already_live,
+        "duplicates": plan.duplicates,
+        "to_upload": plan.to_upload,
+        "skipped": plan.skipped.total(),
+        "deferred": plan.deferred.total(),
+        "quarantined": plan.quarantined.total(),
+        "new": plan.new,
+        "changed": plan.changed,
+        "expired": plan.expired,
+        "in_line": plan.in_line,
+        "as_found": plan.work["as_found"],
+        "resized": plan.work["resized"],
+        "reencoded": plan.work["webp"],
+        "turned": plan.work["turned"],
+        "first_frame": plan.work["first_frame"],
+        "skipped_reasons": _by_number(plan.skipped),
+        "deferred_reasons": _by_number(plan.deferred),
+        "quarantined_reasons": _by_number(plan.quarantined),
+        "bytes_read": plan.bytes_read,
+        "quota": quota_numbers(supply),
+        "tokens": plan.to_upload,
+        "seconds": round(expected.seconds, 3),
+        "ends_at": rfc3339(ends_at.replace(microsecond=0)),
+        "expired_before_end": expected.expired_before_end,
+        "live_that_end_before": plan.live_that_end_by(ends_at),
+        "largest_alive_set": expected.largest_alive_set,
+        "problems": [_problem(asdict(problem)) for problem in plan.problems],
+    }
+
+
+def quota_numbers(supply: Supply) -> dict[str, Any]:
+    """The team's quota as `status` and `plan` print it."""
+    return {
+        "left": max(0, int(supply.tokens + 1e-9)) if not supply.held_seconds else 0,
+        "capacity": round(supply.capacity),
+        "per_minute": round(supply.per_minute, 3),
+        "learned": supply.learned,
+        "held_seconds": round(supply.held_seconds, 3),
+        "others_spending": supply.others_spending,
+    }
+
+
+def _by_number(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _problem(problem: dict[str, Any]) -> dict[str, Any]:
+    return {key: problem[key] for key in ("path", "reason", "message")}
