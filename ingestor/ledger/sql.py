@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from ingestor.ledger import flow, line, reads, upkeep
+from ingestor.ledger import comparing, flow, line, reads, upkeep
 from ingestor.model import (
     Comparison,
     Content,
@@ -61,10 +61,10 @@ class SqlLedger(ABC):
     # -- discovery
 
     async def known(self, folder: str, directory: str, names: Sequence[str] | None = None) -> Mapping[str, Known]:
-        return await self._read(reads.known, folder, directory, names)
+        return await self._read(comparing.known, folder, directory, names)
 
     async def compare(self, folder: str, directory: str, marks: Mapping[str, Mark], *, whole: bool) -> Comparison:
-        return await self._read(reads.compare, folder, directory, marks, self._clock.now(), whole=whole)
+        return await self._read(comparing.compare, folder, directory, marks, self._clock.now(), whole=whole)
 
     async def take(self, sightings: Sequence[Sighting], lane: Lane, batch: str | None) -> None:
         await self._write(line.take, sightings, lane, batch, self._clock.now())
@@ -144,7 +144,7 @@ class SqlLedger(ABC):
 
     async def unlist_superseded(self, up_to_seq: int) -> int:
         unlisted, after = 0, 0
-        while after < up_to_seq and (end := await self._read(reads.slice_end, after, _SLICE)) is not None:
+        while after < up_to_seq and (end := await self._read(upkeep.slice_end, after, _SLICE)) is not None:
             end = min(end, up_to_seq)
             unlisted += await self._write(upkeep.unlist_superseded, after, end, up_to_seq)
             after = end
@@ -161,12 +161,12 @@ class SqlLedger(ABC):
     async def prune(self, before: datetime) -> int:
         before = min(before, self._clock.now() - KEPT_AT_LEAST)
         forgotten, after_seq, after_content = 0, 0, ""
-        while places := await self._read(reads.long_gone, before, _SLICE):
+        while places := await self._read(upkeep.long_gone, before, _SLICE):
             forgotten += await self._write(upkeep.forget_gone, places, before)
-        while (end := await self._read(reads.slice_end, after_seq, _SLICE, before)) is not None:
+        while (end := await self._read(upkeep.slice_end, after_seq, _SLICE, before)) is not None:
             await self._write(upkeep.forget_history, before, after_seq, end)
             after_seq = end
-        while contents := await self._read(reads.orphans, after_content, before, _SLICE):
+        while contents := await self._read(upkeep.orphans, after_content, before, _SLICE):
             await self._write(upkeep.forget_uploads, contents, before)
             after_content = contents[-1]
         return forgotten

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, or_, select, update
 
-from ingestor.ledger.rows import VANISHED, Place, tell
+from ingestor.ledger.rows import VANISHED, Place, join_path, tell
 from ingestor.ledger.schema import history, sources, uploads
 from ingestor.ledger.statements import KEEP_FACT, this, upsert
 from ingestor.ledger.uploads import end_by_time, list_end, set_upload, upload_of
@@ -122,6 +122,39 @@ def unlist_superseded(connection: Connection, after_seq: int, up_to_seq: int, la
     """Take lines from the manifest's that have a newer one up to `last_seq`; how many."""
     which = {"after_seq": after_seq, "up_to_seq": up_to_seq, "last_seq": last_seq}
     return connection.execute(_UNLIST, which).rowcount
+
+
+def long_gone(connection: Connection, before: datetime, limit: int) -> Sequence[Place]:
+    """Paths that nobody needs any more, at most `limit`."""
+    rows = connection.execute(LONG_GONE, {"before": before, "limit": limit})
+    return [(row.folder, join_path(row.directory, row.name)) for row in rows]
+
+
+def orphans(connection: Connection, after: str, before: datetime, limit: int) -> Sequence[str]:
+    """Contents above `after` that have not changed since `before`, and that no path has."""
+    statement = (
+        select(uploads.c.content_id)
+        .where(
+            uploads.c.content_id > after,
+            uploads.c.changed_at < before,
+            uploads.c.state.in_(HAS_NO_ID),
+            ~exists().where(sources.c.content_id == uploads.c.content_id),
+        )
+        .order_by(uploads.c.content_id)
+        .limit(limit)
+    )
+    return connection.execute(statement).scalars().all()
+
+
+def slice_end(connection: Connection, after_seq: int, limit: int, before: datetime | None = None) -> int | None:
+    """Where the next `limit` entries of the history end that were told before then; None when there are none."""
+    entries = select(history.c.seq, history.c.at).where(history.c.seq > after_seq).order_by(history.c.seq).limit(limit)
+    page = entries.subquery()
+    statement = select(func.max(page.c.seq))
+    if before is not None:
+        statement = statement.where(page.c.at < before)
+    end: int | None = connection.execute(statement).scalar()
+    return end
 
 
 # -- facts -----------------------------------------------------------------------------------------
