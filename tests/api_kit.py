@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +21,19 @@ SHORT = Timeouts(connect=0.5, stall=0.3, answer=0.3, total=2.0)
 
 
 class RealClock:
-    """As `FakeClock`, with real time; sleeps are cut short, so that no test waits for a whole backoff."""
+    """A `Clock` for real sockets that runs `speed` times faster, so that no test waits for a whole backoff."""
 
-    def __init__(self, most_seconds: float = 0.02) -> None:
-        self._most_seconds = most_seconds
+    def __init__(self, speed: float = 50.0) -> None:
+        self._speed = speed
 
-    def now(self) -> Any:
-        from datetime import UTC, datetime
-
+    def now(self) -> datetime:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        import time
-
-        return time.monotonic()
+        return time.monotonic() * self._speed
 
     async def sleep(self, seconds: float) -> None:
-        import asyncio
-
-        await asyncio.sleep(min(seconds, self._most_seconds))
+        await asyncio.sleep(seconds / self._speed)
 
 
 def key() -> ApiKey:

@@ -227,7 +227,7 @@ class FakeFilesApi:
 
     def _store(self, request: UploadRequest) -> Receipt:
         content = _read(request.file, request.size_bytes)
-        body = canonical_json([request.purpose, dict(request.metadata), request.filename, content.hex()])
+        body = canonical_json([request.purpose, dict(request.metadata), content.hex()])
         known = self._keys.get(request.key)
         now = self._clock.now()
         if known is not None and now - known[2] < timedelta(hours=24):

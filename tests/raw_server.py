@@ -1,4 +1,4 @@
-"""A server that answers byte for byte what a test tells it to, over real sockets; it knows nothing of HTTP but lengths."""
+"""A server that answers byte for byte what a test tells it to, over real sockets. It knows of HTTP only lengths."""
 
 from __future__ import annotations
 

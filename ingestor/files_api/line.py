@@ -41,7 +41,7 @@ class Line:
 
     def __init__(self, *, base_url: str, timeouts: Timeouts, ssl: Any) -> None:
         self._base = URL(base_url)
-        self._host = self._base.authority.rpartition("@")[2]
+        self._host = self._base.host_port_subcomponent or ""
         self._proxy = _proxy_for(self._base)
         self._timeouts = timeouts
         self._ssl = ssl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 
 from ingestor.model import Lane
 from ingestor.ports import Observer
@@ -13,24 +14,30 @@ SLOW_LINK = frozenset({"send_timeout", "answer_timeout", "timeout"})
 link may look like a late answer."""
 
 
+MOST_PATIENCE = 32
+"""Rounds of successes before a slot that was too many again and again is tried once more: each try may cost a token."""
+
+
 class Slots:
-    """Additive increase, multiplicative decrease, from 1 to `most`. Lower lanes first, then earlier callers."""
+    """Additive increase, multiplicative decrease, from 1 to `most`. Lower lanes first, then earlier callers.
+
+    Up to where it was crowded last it grows by one each round; the slot that was too many is tried ever less often.
+    """
 
     def __init__(self, most: int, observer: Observer) -> None:
         if most < 1:
             raise ValueError("at least one upload must be allowed in flight")
         self.most = most
         self.in_flight = 0
-        self._limit = float(most)
+        self.limit = most
+        """The most that may be in flight now."""
         self._observer = observer
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._arrivals = 0
         self._round = 0
-
-    @property
-    def limit(self) -> int:
-        """The most that may be in flight now."""
-        return int(self._limit)
+        self._crowded_at = math.inf
+        self._patience = 1
+        self._successes = 0
 
     async def enter(self, lane: Lane) -> int:
         """Return when there is room. The number goes back to `too_many`, so that one round counts once."""
@@ -54,8 +61,14 @@ class Slots:
 
     def went_well(self) -> None:
         """One more in flight after each full round of successes."""
-        if self._limit < self.most:
-            self._limit = min(float(self.most), self._limit + 1.0 / self._limit)
+        if self.limit >= self.most:
+            return
+        self._successes += 1
+        rounds = self._patience if self.limit + 1 >= self._crowded_at else 1
+        if self._successes >= rounds * self.limit:
+            self.limit, self._successes = self.limit + 1, 0
+            if self.limit > self._crowded_at:
+                self._crowded_at, self._patience = math.inf, 1
             self._admit()
 
     def too_many(self, entered_in: int) -> None:
@@ -63,7 +76,10 @@ class Slots:
         if entered_in != self._round:
             return
         self._round += 1
-        before, self._limit = self.limit, max(1.0, min(self._limit, float(self.in_flight)) / 2)
+        crowd = min(self.limit, self.in_flight)
+        self._patience = min(2 * self._patience, MOST_PATIENCE) if crowd >= self._crowded_at else 1
+        before, self.limit = self.limit, max(1, crowd // 2)
+        self._crowded_at, self._successes = crowd, 0
         if self.limit != before:
             self._observer.notice("uploads_at_once", limit=self.limit, most=self.most)
 

@@ -13,7 +13,8 @@ _KEY_HEADER = re.compile(rf"(?i)\b(x-api-key[\"']?\s*[:=]\s*[\"']?){_VALUE}")
 _URL_SECRETS = re.compile(r"(?i)(https?://)(?:[^/@\s]*@)?([^\s?#\"'<>]*)[?#][^\s\"'<>]*")
 _USERINFO = re.compile(r"(?i)(https?://)[^/@\s]*@")
 _SIGNATURE = re.compile(rf"(?i)\b((?:token|sig|signature|x-[a-z]+-signature)=){_VALUE}")
-_BREAKS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff]+")
+_BREAKS = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")
+"""Spaces, controls, half characters, and what turns the direction of the text around it."""
 
 
 def plain(text: str) -> str:
