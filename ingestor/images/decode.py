@@ -22,12 +22,12 @@ def pixels(
         if header.format.name == "JPEG":
             factor = jpeg.scale_factor(header.size, wanted)
             try:
-                return jpeg.decode(source.whole(), header.size, factor, strict=strict, inverted=header.is_adobe)
+                return jpeg.decode(source.whole(), header.size, factor, strict=strict)
             except jpeg.NotReadHere:
                 # Pillow's build of the same library reads kinds that the strict one does not.
                 return _loaded(undecoded), ["this kind of JPEG could not be checked strictly"]
-        if header.format.name == "PNG" and strict:
-            integrity.check_png_chunks(source)
+        if strict:
+            integrity.check_container(source, header)
         return _loaded(undecoded), []
 
 

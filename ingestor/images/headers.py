@@ -28,8 +28,6 @@ class Header:
     orientation: int
     has_more_pictures: bool
     """Frames of an animation or pages of a document; by-products of the same picture do not count."""
-    is_adobe: bool
-    """A JPEG with Adobe's marker, whose CMYK is stored inverted."""
     style: JpegStyle
     """Of a JPEG."""
     gamma: float | None
@@ -66,7 +64,6 @@ def read(source: Source, row: Format, rules: NormaliseRules) -> tuple[Header, Un
             size=size,
             orientation=_orientation(picture, carried),
             has_more_pictures=row.pictures in ("animation", "pages") and bool(getattr(picture, "is_animated", False)),
-            is_adobe="adobe" in picture.info,
             style=style.of(picture) if row.name == "JPEG" else JpegStyle(),
             gamma=_gamma(picture),
             attached=carried,

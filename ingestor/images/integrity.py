@@ -12,6 +12,8 @@ from ingestor.images import damage, jpeg
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
 
+_HOLE = bytes(128)
+
 
 def check(source: Source, header: Header, undecoded: Undecoded, level: str) -> list[str]:
     """Warnings of what is odd but harmless. Raises `ImageRejected` (`corrupt`), `SourceNotReady` (`truncated`)."""
@@ -24,10 +26,36 @@ def check(source: Source, header: Header, undecoded: Undecoded, level: str) -> l
             except jpeg.NotReadHere:
                 undecoded.take().load()
                 return ["this kind of JPEG could not be checked strictly"]
-        if level == "strict" and header.format.name == "PNG":
-            check_png_chunks(source)
+        if level == "strict":
+            check_container(source, header)
         undecoded.take().load()
     return []
+
+
+def check_container(source: Source, header: Header) -> None:
+    """What the container of a PNG or WebP tells of damage. Raises `SyntaxError`."""
+    match header.format.name:
+        case "PNG":
+            check_png_chunks(source)
+        case "WEBP":
+            check_webp_chunks(source)
+
+
+def check_webp_chunks(source: Source) -> None:
+    """Raises `SyntaxError` for a chunk beyond the end, and for a hole in lossy data, which has no checksum.
+
+    What an arithmetic coder writes looks like noise: so many zeros in a row are a part that was never written.
+    """
+    data = source.whole()
+    at, end = 12, 8 + struct.unpack_from("<I", data, 4)[0]
+    while at + 8 <= min(end, len(data)):
+        kind, (length,) = data[at : at + 4], struct.unpack_from("<I", data, at + 4)
+        if at + 8 + length > len(data):
+            raise SyntaxError(f"truncated: chunk {kind!r} goes beyond the end")
+        if kind == b"VP8 " and data.find(_HOLE, at + 8, at + 8 + length) >= 0:
+            missing = "truncated: its end" if data.endswith(_HOLE) else "a part of its data"
+            raise SyntaxError(f"{missing} is nothing but zeros")
+        at += 8 + length + (length & 1)
 
 
 def check_png_chunks(source: Source) -> None:

@@ -46,17 +46,17 @@ def check(data: bytes) -> list[str]:
     return []
 
 
-def decode(data: bytes, size: Size, factor: int, *, strict: bool, inverted: bool) -> tuple[Image.Image, list[str]]:
+def decode(data: bytes, size: Size, factor: int, *, strict: bool) -> tuple[Image.Image, list[str]]:
     """The picture at 1/`factor` (1, 2, 4, 8) of its size, as L, CMYK or RGBX, and what is odd but harmless.
 
-    `inverted`: CMYK is stored as Adobe does. The pixels are not copied again. Raises like `check`, if `strict`.
+    The pixels are not copied again. Raises like `check`, if `strict`.
     """
     if strict and not jpeg_markers.lacks_refinement(data):
         with contextlib.suppress(ValueError):
-            return _decoded(data, size, factor, inverted, strict=True), []
+            return _decoded(data, size, factor, strict=True), []
     odd = check(data) if strict else []
     try:
-        return _decoded(data, size, factor, inverted, strict=False), odd
+        return _decoded(data, size, factor, strict=False), odd
     except ValueError as error:
         raise NotReadHere(str(error)) from error
 
@@ -68,14 +68,15 @@ def scale_factor(size: Size, wanted: Size) -> int:
     )
 
 
-def _decoded(data: bytes, size: Size, factor: int, inverted: bool, *, strict: bool) -> Image.Image:
+def _decoded(data: bytes, size: Size, factor: int, *, strict: bool) -> Image.Image:
     kind = simplejpeg.decode_jpeg_header(data, strict=False)[2]
     space, mode = _MODES.get(kind, ("RGBX", "RGBX"))
     least = {"min_width": -(-size.width // factor), "min_height": -(-size.height // factor)}
     pixels = simplejpeg.decode_jpeg(data, space, min_factor=factor, **least, strict=strict)
     height, width = pixels.shape[:2]
     image = Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
-    return ImageChops.invert(image) if mode == "CMYK" and inverted else image
+    # Adobe stores CMYK inverted; that others do not is nowhere told, and browsers and Pillow expect it of all.
+    return ImageChops.invert(image) if mode == "CMYK" else image
 
 
 def _read_all(data: bytes, *, strict: bool = True) -> None:

@@ -19,6 +19,7 @@ from ingestor.disk import disk_fault
 from ingestor.images import attached, colour, decode, fitting, headers, integrity, shape, style, verify
 from ingestor.images.fitting import Fitted, Limits
 from ingestor.images.headers import Header, Undecoded
+from ingestor.images.lighten import Lightened, lightened
 from ingestor.images.plan import Plan, plan
 from ingestor.images.profile import profile
 from ingestor.images.sniffing import format_of
@@ -78,22 +79,25 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
     with opened(source, rules.max_pixels) as file:
         header, undecoded = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
-        if what.passes:
+        if (light := lightened(file, header, undecoded, what, rules)) is not None:
+            made = _Made.of_light(light, header)
+        elif what.passes:
             odd = integrity.check(file, header, undecoded, rules.integrity)
             return _untouched(file, header, odd, hashlib.sha256(file.whole()).hexdigest(), began)
-        made = _made(file, header, undecoded, what, rules)
-    target = spool_stem.with_suffix(FILE_SUFFIX[made.fitted.format])
-    _write(target, made.fitted.data)
+        else:
+            made = _made(file, header, undecoded, what, rules)
+    target = spool_stem.with_suffix(FILE_SUFFIX[made.format])
+    _write(target, made.data)
     return Payload(
         file=target,
         is_source=False,
-        sha256=Digest(hashlib.sha256(made.fitted.data).hexdigest()),
-        mime_type=MIME_TYPES[made.fitted.format],
-        size_bytes=len(made.fitted.data),
-        width_px=made.fitted.image.width,
-        height_px=made.fitted.image.height,
+        sha256=Digest(hashlib.sha256(made.data).hexdigest()),
+        mime_type=MIME_TYPES[made.format],
+        size_bytes=len(made.data),
+        width_px=made.size.width,
+        height_px=made.size.height,
         normalised=made.steps,
-        profile=profile(header.format, made.fitted.format, rules),
+        profile=made.profile,
         warnings=tuple(made.odd),
         seconds=time.perf_counter() - began,
     )
@@ -118,9 +122,25 @@ def _untouched(file: Source, header: Header, odd: list[str], sha256: str, began:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Made:
-    fitted: Fitted
+    """A new file, not written yet."""
+
+    format: str
+    data: bytes
+    size: Size
     steps: tuple[str, ...]
+    profile: str
     odd: list[str]
+
+    @classmethod
+    def of_light(cls, light: Lightened, header: Header) -> _Made:
+        return cls(
+            format=header.format.name,
+            data=light.data,
+            size=header.size,
+            steps=(light.step,),
+            profile=light.profile,
+            odd=light.odd,
+        )
 
 
 def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules) -> _Made:
@@ -145,8 +165,15 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
     if fitted is None:
         fitted = fitting.as_webp(image, limits, carried, file.name)
     verify.check(fitted, file.name)
-    steps = what.steps(colour=colour_changed, size=Size(*fitted.image.size), written_as=fitted.format)
-    return _Made(fitted=fitted, steps=steps, odd=[*odd, *odd_depth, *odd_colour, *odd_attached])
+    size = Size(*fitted.image.size)
+    return _Made(
+        format=fitted.format,
+        data=fitted.data,
+        size=size,
+        steps=what.steps(colour=colour_changed, size=size, written_as=fitted.format),
+        profile=profile(header.format, fitted.format, rules),
+        odd=[*odd, *odd_depth, *odd_colour, *odd_attached],
+    )
 
 
 def _style(header: Header, what: Plan) -> JpegStyle:

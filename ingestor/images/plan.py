@@ -28,13 +28,13 @@ class Plan:
     @property
     def passes(self) -> bool:
         """The bytes comply: they are not touched."""
-        return not (
-            self.orientation != 1
-            or self.first_frame
-            or self.must_resize
-            or self.source_format.accepted_as is None
-            or self.too_many_bytes
-        )
+        return self.fits_but_for_bytes and not self.too_many_bytes
+
+    @property
+    def fits_but_for_bytes(self) -> bool:
+        """The pixels comply: nothing but the size of the file may be wrong."""
+        needs_pixels = self.orientation != 1 or self.first_frame or self.must_resize
+        return self.source_format.accepted_as is not None and not needs_pixels
 
     @property
     def format(self) -> str:

@@ -80,13 +80,24 @@ def format_of(source: Source) -> Format:
     """
     head = source.head
     for offset, magic, name in _MAGIC:
-        if head.startswith(magic, offset) and (name != "WEBP" or head.startswith(b"RIFF")):
+        if head.startswith(magic, offset) and _agrees(name, head):
             return BY_NAME[name]
     if head[4:8] == b"ftyp":
         return _iso_media(source)
     if (weakly := _weakly_marked(source)) is not None:
         return BY_NAME[weakly]
     raise _refusal(source)
+
+
+def _agrees(name: str, head: bytes) -> bool:
+    """Whether what stands beside a mark fits it: a TGA may begin like a cursor, but then has no pictures in it."""
+    match name:
+        case "WEBP":
+            return head.startswith(b"RIFF")
+        case "ICO" | "CUR":
+            return head[4:6] not in (b"\0\0", b"")
+        case _:
+            return True
 
 
 def _iso_media(source: Source) -> Format:

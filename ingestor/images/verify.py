@@ -24,9 +24,9 @@ def check(fitted: Fitted, name: str) -> None:
             picture.load()
             agrees = picture.size == fitted.image.size and _look_alike(picture, fitted.image)
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise _unverified(name, str(error)) from error
+        raise unverified(name, str(error)) from error
     if not agrees:
-        raise _unverified(name, "other pixels")
+        raise unverified(name, "other pixels")
 
 
 def _look_alike(one: Image.Image, other: Image.Image) -> bool:
@@ -44,5 +44,5 @@ def _cells(image: Image.Image) -> np.ndarray:
     return np.concatenate([values[..., :3] * values[..., 3:] / 255, values[..., 3:]], axis=-1)
 
 
-def _unverified(name: str, why: str) -> ImageRejected:
+def unverified(name: str, why: str) -> ImageRejected:
     return ImageRejected("unverified", f"{name}: what was written did not read back as meant ({why}); report this")

@@ -83,7 +83,7 @@ FORMATS = (
         name="HEIF",
         title="HEIC / HEIF",
         suffixes=(".heic", ".heif", ".hif"),
-        plugin="pillow_heif.as_plugin",
+        plugin="pillow_heif.HeifImagePlugin",
         pictures="extras",
         extra="heif",
     ),

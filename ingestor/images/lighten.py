@@ -1,0 +1,57 @@
+"""A picture that complies but for what is stored beside it, without touching a pixel.
+
+`normalise.metadata: strip` asks for it; and a JPEG that is too large only for what phones append to it (a second
+picture, a film) is better off without that than encoded anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+from PIL import Image
+
+from ingestor.images import damage, integrity, strip, verify
+from ingestor.images.headers import Header, Undecoded
+from ingestor.images.plan import Plan
+from ingestor.images.source import Source
+from ingestor.ports import NormaliseRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lightened:
+    data: bytes
+    step: str
+    """`stripped` or `trimmed`."""
+    profile: str
+    odd: list[str]
+
+
+def lightened(
+    source: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules
+) -> Lightened | None:
+    """The file without its ballast; None where there is none, or where that does not make it fit.
+
+    Raises `ImageRejected` and `SourceNotReady` for damage.
+    """
+    step = "stripped" if rules.metadata == "strip" else "trimmed"
+    if not what.fits_but_for_bytes or (step == "trimmed" and (what.passes or header.format.name != "JPEG")):
+        return None
+    name, data = header.format.name, source.whole()
+    with damage.told(source, header.format):
+        lighter = strip.stripped(data, name, header.orientation) if step == "stripped" else strip.trimmed(data)
+    if lighter == data or len(lighter) > rules.max_bytes:
+        return None
+    odd = integrity.check(source, header, undecoded, rules.integrity)
+    with damage.told(source, header.format):
+        if _pixels(data, name) != _pixels(lighter, name):
+            raise verify.unverified(source.name, "other pixels")
+    return Lightened(data=lighter, step=step, profile=f"{name.lower()}-{step}-{strip.RECIPE}", odd=odd)
+
+
+def _pixels(data: bytes, name: str) -> tuple[tuple[int, int], str, str]:
+    with Image.open(io.BytesIO(data), formats=[name]) as picture:
+        size = picture.size
+        picture.draft(picture.mode, (max(1, size[0] // 8), max(1, size[1] // 8)))
+        return size, picture.mode, hashlib.sha256(picture.tobytes()).hexdigest()

@@ -1,0 +1,428 @@
+"""Sample images of every kind, made on the spot: none is in git.
+
+Most come from Pillow's own writers; what it cannot write is put together byte by byte here, so that readers are not
+only tested on the output of the same library.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+QUADRANTS = ((220, 40, 30), (40, 190, 60), (50, 60, 210), (230, 210, 60))
+"""Colours of the four quarters of `quarters()`: top left, top right, bottom left, bottom right."""
+
+
+# -- pictures --------------------------------------------------------------------------------------
+
+
+def quarters(width: int = 64, height: int = 48) -> Image.Image:
+    """Four flat quarters, each of another colour: shows at once how a picture was turned."""
+    image = Image.new("RGB", (width, height), QUADRANTS[0])
+    image.paste(QUADRANTS[1], (width // 2, 0, width, height // 2))
+    image.paste(QUADRANTS[2], (0, height // 2, width // 2, height))
+    image.paste(QUADRANTS[3], (width // 2, height // 2, width, height))
+    return image
+
+
+def corners(image: Image.Image) -> tuple[tuple[int, ...], ...]:
+    """The colours in the middles of the four quarters, as RGB."""
+    rgb = image.point(lambda value: value / 257, "L").convert("RGB") if image.mode == "I;16" else image.convert("RGB")
+    width, height = rgb.size
+    places = ((1, 1), (3, 1), (1, 3), (3, 3))
+    return tuple(rgb.getpixel((width * x // 4, height * y // 4)) for x, y in places)
+
+
+def close(one: Iterable[Iterable[int]], other: Iterable[Iterable[int]], tolerance: int) -> bool:
+    return all(
+        abs(a - b) <= tolerance
+        for left, right in zip(one, other, strict=True)
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def photograph(width: int, height: int, seed: int = 1) -> Image.Image:
+    """Like a photograph in what coders and filters care for: soft shapes, edges, texture, and the noise of a sensor."""
+    rng = np.random.default_rng(seed)
+    field = np.zeros((height, width, 3), np.float32)
+    cells = 3
+    while cells < max(width, height):
+        small = rng.normal(0, 1, (max(2, cells * height // max(width, height)), max(2, cells), 3)).astype(np.float32)
+        for channel in range(3):
+            layer = Image.fromarray(small[..., channel]).resize((width, height), Image.Resampling.BICUBIC)
+            field[..., channel] += np.asarray(layer) / cells**0.9
+        cells *= 2
+    grey = field.mean(axis=2, keepdims=True)
+    field = grey + 0.4 * (field - grey)
+    field = (field - field.mean()) / field.std()
+    edges = (field[..., :1] > 0.3).astype(np.float32) * 0.8
+    values = 118 + 44 * field + 46 * (edges - 0.4) + rng.normal(0, 2.0, (height, width, 1)).astype(np.float32)
+    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+
+
+def noise(width: int, height: int, mode: str = "RGB", seed: int = 2) -> Image.Image:
+    """The worst there is for any coder: every value at random."""
+    channels = len(mode)
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+    return Image.fromarray(values[..., 0] if channels == 1 else values, mode)
+
+
+def saved(image: Image.Image, name: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, name, **options)
+    return buffer.getvalue()
+
+
+# -- EXIF and XMP ----------------------------------------------------------------------------------
+
+
+def exif(orientation: int | None = None, *, make: str | None = None, order: str = ">") -> bytes:
+    """EXIF without a prefix."""
+    entries = []
+    tail = b""
+    count = (orientation is not None) + (make is not None)
+    if make is not None:
+        text = make.encode() + b"\0" * max(1, 5 - len(make))
+        entries.append(struct.pack(order + "HHII", 0x010F, 2, len(text), 8 + 2 + 12 * count + 4))
+        tail += text
+    if orientation is not None:
+        entries.append(struct.pack(order + "HHIHxx", 0x0112, 3, 1, orientation))
+    mark = b"MM\0*" if order == ">" else b"II*\0"
+    body = struct.pack(order + "IH", 8, count) + b"".join(entries) + struct.pack(order + "I", 0)
+    return mark + body + tail
+
+
+XMP = (
+    b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    b'xmlns:dc="http://purl.org/dc/elements/1.1/" dc:creator="SECRETNAME"/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+
+
+# -- JPEG ------------------------------------------------------------------------------------------
+
+
+def jpeg(image: Image.Image | None = None, **options: object) -> bytes:
+    return saved(image or quarters(), "JPEG", **{"quality": 90, **options})
+
+
+def jpeg_segment(marker: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
+def jpeg_with(data: bytes, *segments: bytes) -> bytes:
+    """The same JPEG with more segments behind its start."""
+    return data[:2] + b"".join(segments) + data[2:]
+
+
+def cmyk_jpeg(image: Image.Image | None = None) -> bytes:
+    """As Photoshop writes it: inverted, with Adobe's marker."""
+    return saved((image or quarters()).convert("CMYK"), "JPEG", quality=95)
+
+
+def ycck_jpeg(image: Image.Image | None = None) -> bytes:
+    """Adobe's other way: CMY as YCC, with K beside it, which is what is inverted."""
+    cmyk = (image or quarters()).convert("CMYK")
+    cyan, magenta, yellow, black = (np.asarray(channel) for channel in cmyk.split())
+    ycc = Image.fromarray(np.stack([cyan, magenta, yellow], axis=-1)).convert("YCbCr").split()
+    stored = [*ycc, Image.fromarray(255 - black)]
+    # The writer inverts what it is given, so that it is given the inverse of what is to be stored.
+    given = Image.merge("CMYK", [channel.point(lambda value: 255 - value) for channel in stored])
+    data = saved(given, "JPEG", quality=95)
+    at = data.index(b"Adobe")
+    return data[: at + 11] + b"\2" + data[at + 12 :]
+
+
+def plain_cmyk_jpeg(image: Image.Image | None = None) -> bytes:
+    """CMYK without Adobe's marker, inverted all the same."""
+    data = cmyk_jpeg(image)
+    start = data.index(b"Adobe") - 4
+    return data[:start] + data[start + 16 :]
+
+
+def mpo(image: Image.Image | None = None) -> bytes:
+    """Two pictures in one file, as 3D cameras and phones write them."""
+    first = image or quarters()
+    return saved(first, "MPO", save_all=True, append_images=[first.resize((32, 24))])
+
+
+def ultra_hdr(image: Image.Image | None = None) -> bytes:
+    """A picture with its gain map behind it, told by XMP and a multi-picture index."""
+    gain = jpeg(Image.new("L", (16, 12), 128))
+    xmp = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta hdrgm:Version="1.0"/>'
+    primary = jpeg_with(jpeg(image), jpeg_segment(0xE1, xmp), _mpf(0, 0, 0))
+    offset = primary.index(b"MPF\0") + 4
+    primary = jpeg_with(jpeg(image), jpeg_segment(0xE1, xmp), _mpf(len(primary), len(gain), len(primary) - offset))
+    return primary + gain
+
+
+def _mpf(first_size: int, second_size: int, second_offset: int) -> bytes:
+    entries = struct.pack(">IIIHH", 0x030000, first_size, 0, 0, 0)
+    entries += struct.pack(">IIIHH", 0, second_size, second_offset, 0, 0)
+    directory = struct.pack(">H", 3) + struct.pack(">HHI4s", 0xB000, 7, 4, b"0100")
+    directory += struct.pack(">HHII", 0xB001, 4, 1, 2) + struct.pack(">HHII", 0xB002, 7, 32, 8 + 2 + 36 + 4)
+    return jpeg_segment(0xE2, b"MPF\0MM\0*" + struct.pack(">I", 8) + directory + struct.pack(">I", 0) + entries)
+
+
+# -- PNG -------------------------------------------------------------------------------------------
+
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(
+    samples: np.ndarray, depth: int, colour: int, *, interlaced: bool = False, chunks: Iterable[bytes] = ()
+) -> bytes:
+    """A PNG of `samples` (height, width, channels) with `depth` bits each, as the colour type `colour`."""
+    height, width = samples.shape[:2]
+    passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
+    rows = b""
+    for left, top, right_step, down_step in passes:
+        part = samples[top::down_step, left::right_step]
+        if part.size:
+            rows += b"".join(b"\0" + _packed(row, depth) for row in part)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, int(interlaced))
+    body = [png_chunk(b"IHDR", header), *chunks, png_chunk(b"IDAT", zlib.compress(rows)), png_chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
+def _packed(row: np.ndarray, depth: int) -> bytes:
+    if depth == 16:
+        return row.astype(">u2").tobytes()
+    if depth == 8:
+        return row.astype(np.uint8).tobytes()
+    bits = np.unpackbits(row.astype(np.uint8).reshape(-1, 1), axis=1)[:, 8 - depth :]
+    return np.packbits(bits.reshape(-1)).tobytes()
+
+
+def rgb_samples(depth: int = 8) -> np.ndarray:
+    return np.asarray(quarters()).astype(np.uint32) * ((1 << depth) - 1) // 255
+
+
+def grey_samples(depth: int) -> np.ndarray:
+    return (np.asarray(quarters().convert("L")).astype(np.uint32) * ((1 << depth) - 1) + 127)[..., None] // 255
+
+
+def palette_png(depth: int = 8, *, transparent: bool = False) -> bytes:
+    index = np.zeros((48, 64, 1), np.uint8)
+    index[:24, 32:], index[24:, :32], index[24:, 32:] = 1, 2, 3
+    chunks = [png_chunk(b"PLTE", b"".join(bytes(colour) for colour in QUADRANTS))]
+    if transparent:
+        chunks.append(png_chunk(b"tRNS", b"\xff\x80\x00"))
+    return png(index, depth, 3, chunks=chunks)
+
+
+# -- TIFF ------------------------------------------------------------------------------------------
+
+
+def tiff(samples: np.ndarray, photometric: int, *, order: str = "<", planar: int = 1, kind: int = 1) -> bytes:
+    """An uncompressed TIFF of `samples` (height, width, channels). `kind` is SampleFormat: 1 unsigned, 3 float."""
+    height, width, channels = samples.shape
+    bits = samples.dtype.itemsize * 8
+    stored = samples.astype(samples.dtype.newbyteorder(order))
+    planes = [stored] if planar == 1 else [stored[..., channel] for channel in range(channels)]
+    strips = [plane.tobytes() for plane in planes]
+    count = 11
+    extra_at = 8 + 2 + 12 * count + 4
+    extra = b""
+
+    def values(letter: str, numbers: list[int]) -> bytes:
+        nonlocal extra
+        packed = struct.pack(f"{order}{len(numbers)}{letter}", *numbers)
+        if len(packed) <= 4:
+            return packed.ljust(4, b"\0")
+        where = extra_at + len(extra)
+        extra += packed + b"\0" * (len(packed) % 2)
+        return struct.pack(order + "I", where)
+
+    def entry(tag: int, letter: str, numbers: list[int]) -> bytes:
+        return struct.pack(order + "HHI", tag, 3 if letter == "H" else 4, len(numbers)) + values(letter, numbers)
+
+    data_at = extra_at + 256
+    offsets = [data_at + sum(len(strip) for strip in strips[:place]) for place in range(len(strips))]
+    entries = [
+        entry(256, "I", [width]),
+        entry(257, "I", [height]),
+        entry(258, "H", [bits] * channels),
+        entry(259, "H", [1]),
+        entry(262, "H", [photometric]),
+        entry(273, "I", offsets),
+        entry(277, "H", [channels]),
+        entry(278, "I", [height]),
+        entry(279, "I", [len(strip) for strip in strips]),
+        entry(284, "H", [planar]),
+        entry(339, "H", [kind] * channels),
+    ]
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    directory = mark + struct.pack(order + "IH", 8, count) + b"".join(entries) + struct.pack(order + "I", 0)
+    return (directory + extra).ljust(data_at, b"\0") + b"".join(strips)
+
+
+# -- the rest --------------------------------------------------------------------------------------
+
+
+def cursor() -> bytes:
+    icon = saved(quarters(64, 64), "ICO", sizes=[(64, 64)], bitmap_format="bmp")
+    return icon[:2] + b"\2\0" + icon[4:]
+
+
+def psd() -> bytes:
+    """A flat RGB document: header, no palette, no resources, no layers, raw planes."""
+    planes = np.asarray(quarters()).transpose(2, 0, 1).tobytes()
+    return struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 48, 64, 8, 3) + bytes(12) + b"\0\0" + planes
+
+
+def sun() -> bytes:
+    bgr = np.asarray(quarters())[..., ::-1].tobytes()
+    return struct.pack(">8I", 0x59A66A95, 64, 48, 24, len(bgr), 1, 0, 0) + bgr
+
+
+def icns() -> bytes:
+    return saved(quarters(128, 128), "ICNS")
+
+
+def frames(count: int = 3) -> list[Image.Image]:
+    first = quarters()
+    return [first, *(first.rotate(90 * turn) for turn in range(1, count))]
+
+
+def animation(name: str, count: int = 3) -> bytes:
+    first, *others = frames(count)
+    return saved(first, name, save_all=True, append_images=others, duration=100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One file of one format. `grey`: it has no colours; `tolerance`: how far its colours may be off."""
+
+    what: str
+    format: str
+    make: Callable[[], bytes]
+    size: tuple[int, int] = (64, 48)
+    tolerance: int = 12
+    grey: bool = False
+    moving: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.what.replace(" ", "-")
+
+
+def _of(what: str, name: str, make: Callable[[], bytes], **more: object) -> Sample:
+    return Sample(what=what, format=name, make=make, **more)  # type: ignore[arg-type]
+
+
+SAMPLES: tuple[Sample, ...] = (
+    _of("JPEG baseline", "JPEG", jpeg),
+    _of("JPEG progressive", "JPEG", lambda: jpeg(progressive=True)),
+    _of("JPEG 4:4:4", "JPEG", lambda: jpeg(subsampling=0)),
+    _of("JPEG 4:2:2", "JPEG", lambda: jpeg(subsampling=1)),
+    _of("JPEG as RGB", "JPEG", lambda: jpeg(keep_rgb=True)),
+    _of("JPEG with restarts", "JPEG", lambda: jpeg(restart_marker_blocks=2)),
+    _of("JPEG grey", "JPEG", lambda: jpeg(quarters().convert("L")), grey=True),
+    _of("JPEG CMYK Adobe", "JPEG", cmyk_jpeg),
+    _of("JPEG CMYK plain", "JPEG", plain_cmyk_jpeg),
+    _of("JPEG YCCK", "JPEG", ycck_jpeg),
+    _of("JPEG MPO", "JPEG", mpo),
+    _of("JPEG Ultra HDR", "JPEG", ultra_hdr),
+    _of("PNG RGB", "PNG", lambda: png(rgb_samples(), 8, 2)),
+    _of("PNG RGB 16 bit", "PNG", lambda: png(rgb_samples(16), 16, 2)),
+    _of("PNG RGBA", "PNG", lambda: saved(quarters().convert("RGBA"), "PNG")),
+    _of("PNG interlaced", "PNG", lambda: png(rgb_samples(), 8, 2, interlaced=True)),
+    _of("PNG grey 1 bit", "PNG", lambda: png(grey_samples(1), 1, 0), grey=True, tolerance=130),
+    _of("PNG grey 2 bit", "PNG", lambda: png(grey_samples(2), 2, 0), grey=True, tolerance=50),
+    _of("PNG grey 4 bit", "PNG", lambda: png(grey_samples(4), 4, 0), grey=True),
+    _of("PNG grey 8 bit", "PNG", lambda: png(grey_samples(8), 8, 0), grey=True),
+    _of("PNG grey 16 bit", "PNG", lambda: png(grey_samples(16), 16, 0), grey=True),
+    _of("PNG palette 2 bit", "PNG", lambda: palette_png(2)),
+    _of("PNG palette 8 bit", "PNG", lambda: palette_png(8)),
+    _of("APNG", "PNG", lambda: animation("PNG"), moving=True),
+    _of("WebP lossy", "WEBP", lambda: saved(quarters(), "WEBP", quality=90)),
+    _of("WebP lossless", "WEBP", lambda: saved(quarters(), "WEBP", lossless=True)),
+    _of("WebP alpha", "WEBP", lambda: saved(quarters().convert("RGBA"), "WEBP", quality=90)),
+    _of("WebP animated", "WEBP", lambda: animation("WEBP"), moving=True, tolerance=25),
+    _of("GIF", "GIF", lambda: saved(quarters(), "GIF")),
+    _of("GIF animated", "GIF", lambda: animation("GIF"), moving=True),
+    _of("BMP 24 bit", "BMP", lambda: saved(quarters(), "BMP")),
+    _of("BMP palette", "BMP", lambda: saved(quarters().quantize(16), "BMP")),
+    _of("BMP 1 bit", "BMP", lambda: saved(quarters().convert("1", dither=0), "BMP"), grey=True, tolerance=130),
+    _of("TIFF RGB", "TIFF", lambda: saved(quarters(), "TIFF")),
+    _of("TIFF RGB big-endian", "TIFF", lambda: tiff(rgb_samples().astype(np.uint8), 2, order=">")),
+    _of("TIFF RGB planes", "TIFF", lambda: tiff(rgb_samples().astype(np.uint8), 2, planar=2)),
+    _of("TIFF RGB 16 bit", "TIFF", lambda: tiff(rgb_samples(16).astype(np.uint16), 2)),
+    _of("TIFF RGB 16 bit big-endian", "TIFF", lambda: tiff(rgb_samples(16).astype(np.uint16), 2, order=">")),
+    _of("TIFF grey 16 bit", "TIFF", lambda: tiff(grey_samples(16).astype(np.uint16), 1), grey=True),
+    _of(
+        "TIFF grey 16 bit big-endian",
+        "TIFF",
+        lambda: tiff(grey_samples(16).astype(np.uint16), 1, order=">"),
+        grey=True,
+    ),
+    _of("TIFF float", "TIFF", lambda: tiff((grey_samples(8) / 255).astype(np.float32), 1, kind=3), grey=True),
+    _of("TIFF CMYK", "TIFF", lambda: saved(quarters().convert("CMYK"), "TIFF")),
+    _of("TIFF LZW", "TIFF", lambda: saved(quarters(), "TIFF", compression="tiff_lzw")),
+    _of("TIFF Deflate", "TIFF", lambda: saved(quarters(), "TIFF", compression="tiff_adobe_deflate")),
+    _of("TIFF JPEG inside", "TIFF", lambda: saved(quarters(), "TIFF", compression="jpeg", quality=95), tolerance=25),
+    _of("TIFF Lab", "TIFF", lambda: tiff(lab_samples(), 8), tolerance=14),
+    _of("TIFF 1 bit fax", "TIFF", lambda: fax(), grey=True, tolerance=130),
+    _of("BigTIFF", "TIFF", lambda: saved(quarters(), "TIFF", big_tiff=True)),
+    _of(
+        "TIFF pages", "TIFF", lambda: saved(quarters(), "TIFF", save_all=True, append_images=frames()[1:]), moving=True
+    ),
+    _of("AVIF", "AVIF", lambda: saved(quarters(), "AVIF", quality=90), tolerance=25),
+    _of("AVIF alpha", "AVIF", lambda: saved(quarters().convert("RGBA"), "AVIF", quality=90), tolerance=25),
+    _of("AVIF sequence", "AVIF", lambda: animation("AVIF"), moving=True, tolerance=25),
+    _of("ICO", "ICO", lambda: saved(quarters(64, 64), "ICO", sizes=[(16, 16), (64, 64)]), size=(64, 64)),
+    _of("CUR", "CUR", cursor, size=(64, 64)),
+    _of("ICNS", "ICNS", icns, size=(1024, 1024)),
+    _of("TGA", "TGA", lambda: saved(quarters(), "TGA")),
+    _of("TGA RLE", "TGA", lambda: saved(quarters(), "TGA", compression="tga_rle")),
+    _of("PBM", "PPM", lambda: saved(quarters().convert("1", dither=0), "PPM"), grey=True, tolerance=130),
+    _of("PGM", "PPM", lambda: saved(quarters().convert("L"), "PPM"), grey=True),
+    _of("PPM", "PPM", lambda: saved(quarters(), "PPM")),
+    _of("PPM 16 bit", "PPM", lambda: b"P6 64 48 65535\n" + rgb_samples(16).astype(">u2").tobytes()),
+    _of("PGM 16 bit", "PPM", lambda: b"P5 64 48 65535\n" + grey_samples(16).astype(">u2").tobytes(), grey=True),
+    _of("PFM", "PPM", lambda: b"Pf\n64 48\n-1.0\n" + _upside_down(grey_samples(8) / 255), grey=True),
+    _of("JPEG 2000", "JPEG2000", lambda: saved(quarters(), "JPEG2000")),
+    _of("JPEG 2000 codestream", "JPEG2000", lambda: saved(quarters(), "JPEG2000", no_jp2=True)),
+    _of("PSD", "PSD", psd),
+    _of("QOI", "QOI", lambda: saved(quarters(), "QOI")),
+    _of("PCX", "PCX", lambda: saved(quarters(), "PCX")),
+    _of("SGI", "SGI", lambda: saved(quarters(), "SGI")),
+    _of("DDS", "DDS", lambda: saved(quarters(), "DDS")),
+    _of("Sun raster", "SUN", sun),
+)
+"""Every kind of file that can be made fit; all show `quarters()`."""
+
+
+def lab_samples() -> np.ndarray:
+    from PIL import ImageCms  # not needed by anybody else who wants a picture
+
+    transform = ImageCms.buildTransform(
+        ImageCms.createProfile("sRGB"),
+        ImageCms.createProfile("LAB"),
+        "RGB",
+        "LAB",
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
+    )
+    # Pillow gives a and b signed here, as a TIFF has them.
+    return np.asarray(ImageCms.applyTransform(quarters(), transform))
+
+
+def fax() -> bytes:
+    return saved(quarters().convert("1", dither=0), "TIFF", compression="group4")
+
+
+def _upside_down(values: np.ndarray) -> bytes:
+    return values.astype("<f4")[::-1].tobytes()
