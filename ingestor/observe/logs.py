@@ -82,7 +82,7 @@ class LogObserver:
         self._log = logger()
         self._images = images
         self._told = Told()
-        self._last_scans: dict[str, tuple[Any, Any]] = {}
+        self._last_scans: dict[str, tuple[str, ...]] = {}
 
     def notice(self, event: str, **facts: Any) -> None:
         level = level_of(event, facts) if self._is_news(event, facts) else logging.DEBUG
@@ -95,23 +95,23 @@ class LogObserver:
         if event == "scan_end":
             return self._differs(facts)
         if event == "disk_paused":
-            return self._told.is_new("disk_paused", (facts.get("reason"), facts.get("message")))
+            return self._told.is_new("disk_paused", _texts(facts, "reason", "message"))
         if event not in _ABOUT_IMAGES:
             return True
         return self._images and self._is_said_first(event, facts)
 
     def _is_said_first(self, event: str, facts: Mapping[str, Any]) -> bool:
-        subject = (facts.get("folder"), facts.get("path"))
-        if event == "image_end" and facts.get("outcome") not in _NOT_YET:
+        subject = _texts(facts, "folder", "path")
+        if event == "image_end" and str(facts.get("outcome")) not in _NOT_YET:
             self._told.forget(subject)
             return True
         if event in ("image_end", "skipped"):
-            return self._told.is_new(subject, (facts.get("outcome"), facts.get("reason")))
+            return self._told.is_new(subject, _texts(facts, "outcome", "reason"))
         return True
 
     def _differs(self, facts: Mapping[str, Any]) -> bool:
         """Whether this scan saw something else than the one before: a quiet folder is scanned every minute."""
-        seen = (facts.get("files"), facts.get("rescued"))
+        seen = _texts(facts, "files", "rescued")
         folder = str(facts.get("folder"))
         if self._last_scans.get(folder) == seen:
             return False
@@ -127,6 +127,11 @@ _READING_ORDER = (
 )
 _PLACES = {name: place for place, name in enumerate(_READING_ORDER)}
 _TOO_SMALL = frozenset({"fingerprint_seconds", "describe_seconds", "manifest_seconds", "after_seconds"})
+
+
+def _texts(facts: Mapping[str, Any], *names: str) -> tuple[str, ...]:
+    """Facts as something to compare, whatever they are."""
+    return tuple(str(facts.get(name)) for name in names)
 
 
 def _told_facts(event: str, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class Metrics:
             "folder_back": lambda facts: self._set("folder_present", 1, folder=facts.get("folder")),
             "quota_held": lambda facts: self._count("rate_limited", call=facts.get("call")),
             "api_retry": lambda facts: self._count("api_retries", call=facts.get("call")),
-            "api_paused": lambda facts: self._show("api_paused", {(facts.get("reason"),): 1}),
+            "api_paused": lambda facts: self._show("api_paused", {(str(facts.get("reason")),): 1}),
             "api_resumed": lambda _: self._show("api_paused", {}),
             "disk_paused": lambda _: self._set("disk_paused", 1),
             "disk_resumed": lambda _: self._set("disk_paused", 0),

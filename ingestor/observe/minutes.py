@@ -17,18 +17,20 @@ class Minutes:
 
     def add(self, name: str, at: datetime, value: float = 1) -> None:
         """Count for the minute of this instant."""
-        slot = self._slot(name, at)
-        self._rings[name][slot] = (self._rings[name][slot] or 0) + value
+        ring, slot = self._ring(name), self._slot(at)
+        ring[slot] = (ring[slot] or 0) + value
 
     def put(self, name: str, at: datetime, value: float) -> None:
         """The number of the minute of this instant; the last one said counts."""
-        self._rings[name][self._slot(name, at)] = value
+        ring, slot = self._ring(name), self._slot(at)
+        ring[slot] = value
 
-    def _slot(self, name: str, at: datetime) -> int:
+    def _ring(self, name: str) -> list[float | None]:
+        return self._rings.setdefault(name, [None] * self._minutes)
+
+    def _slot(self, at: datetime) -> int:
         self._advance(at)
         assert self._latest is not None
-        if name not in self._rings:
-            self._rings[name] = [None] * self._minutes
         return self._latest % self._minutes
 
     def _advance(self, at: datetime) -> None:

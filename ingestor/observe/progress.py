@@ -99,7 +99,7 @@ class Progress:
             "bytes_read": course.bytes_read,
             "bytes_sent": course.bytes_sent,
             "per_minute": round(course.per_second(now) * 60, 1),
-            "forecast": ", ".join(end_words(course, now, self._clock.now().astimezone())),
+            "forecast": ", ".join(end_words(course, now, self._clock.now())),  # UTC, as the line's own time
         }
 
     def _draw(self) -> None:
