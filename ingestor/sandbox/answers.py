@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from ingestor.sandbox.clock import http_date
 from ingestor.sandbox.errors import ApiError, not_found, server_error
 from ingestor.sandbox.gate import new_call
-from ingestor.sandbox.service import Service, call_of
+from ingestor.sandbox.service import Service, begin, call_of
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def answering(service: Service) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        call = request["call"] = new_call(service, request)
+        call = begin(request, new_call(service, request))
         try:
             response = await _answer(request, handler)
         except (Severed, ConnectionError, web.RequestPayloadError):

@@ -39,11 +39,11 @@ def misbehaving(service: Service) -> Middleware:
         if kind in AFTER or kind in SPOILERS:
             return await _afterwards(kind, service, request, await handler(request))
         service.plan.count(kind)
-        if kind in _REFUSALS:
-            raise _REFUSALS[kind](service, request)
+        if kind in REFUSALS:
+            raise REFUSALS[kind](service, request)
         if kind in BEFORE:
             return await BEFORE[kind](service, request)
-        await _CIRCUMSTANCES[kind](service, request)
+        await CIRCUMSTANCES[kind](service, request)
         return await handler(request)
 
     return middleware
@@ -92,7 +92,7 @@ def _refused(service: Service, request: web.Request) -> ApiError:
     return ApiError(400, "invalid_request", "reference_blocked", message, param="file")
 
 
-_REFUSALS: dict[str, Callable[[Service, web.Request], ApiError]] = {
+REFUSALS: dict[str, Callable[[Service, web.Request], ApiError]] = {
     "http_500": lambda service, request: server_error(500),
     "http_502": lambda service, request: server_error(502, "provider_unavailable"),
     "http_503": lambda service, request: server_error(503, "provider_unavailable"),
@@ -134,7 +134,7 @@ async def _busy(service: Service, request: web.Request) -> None:
     call_of(request).working_seconds = service.options.slow_seconds
 
 
-_CIRCUMSTANCES: dict[str, Callable[[Service, web.Request], Awaitable[None]]] = {
+CIRCUMSTANCES: dict[str, Callable[[Service, web.Request], Awaitable[None]]] = {
     "key_conflict": _key_conflict,
     "slow_read": _slow_read,
     "busy": _busy,

@@ -53,7 +53,7 @@ class Sandbox:
             stack.callback(bound.close)
             port = bound.getsockname()[1]
             service = _service(self.options, store, _base_url(host, port))
-            runner = web.AppRunner(_application(service), access_log=None, shutdown_timeout=2.0)
+            runner = web.AppRunner(_application(service), access_log=None, shutdown_timeout=0.5)
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
             stack.callback(service.stopping.set)

@@ -96,11 +96,18 @@ class Call:
     """How long an upload is in flight after its body has come."""
 
 
+_CALL = web.RequestKey("call", Call)
+
+
+def begin(request: web.Request, call: Call) -> Call:
+    """Tie a call to the request that makes it."""
+    request[_CALL] = call
+    return call
+
+
 def call_of(request: web.Request) -> Call:
     """The call that a request makes."""
-    call = request["call"]
-    assert isinstance(call, Call)
-    return call
+    return request[_CALL]
 
 
 def is_api_route(request: web.Request) -> bool:
