@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.errors import LedgerError
+from ingestor.failpoints import failpoint
 from ingestor.model import (
     Content,
     Digest,
@@ -113,10 +114,15 @@ async def _walk(attempt: _Attempt) -> Done | Quarantined:
         else:
             done = await _sent(attempt, content)
     with attempt.stage("manifest"):
+        failpoint("before_manifest")
         await tools.manifest.flush()
+        failpoint("after_manifest")
     with attempt.stage("after"):
+        failpoint("before_after_action")
         gone_to = await put_away(source, attempt.folder.after_upload)
+        failpoint("after_after_action")
         await tools.ledger.finish(source, gone_to)
+        failpoint("after_finish")
     return done
 
 
@@ -155,7 +161,9 @@ async def _sent(attempt: _Attempt, content: Content) -> Done:
                 clock=tools.clock,
                 observer=tools.observer,
             )
+    failpoint("before_receipt")
     await tools.ledger.complete(source, sent.intent, payload, sent.receipt)
+    failpoint("after_receipt")
     return Done(
         how=_how(sent.intent.generation, sent.receipt.replayed),
         file_id=sent.receipt.file_id,
@@ -214,9 +222,13 @@ async def _quarantined(attempt: _Attempt, outcome: Quarantined) -> Quarantined:
     """Out of line: recorded, listed, put away."""
     source, tools = attempt.source, attempt.tools
     content_id = attempt.content.content_id if attempt.content else None
+    failpoint("before_quarantine")
     if await tools.ledger.quarantine(source, content_id, outcome.reason, outcome.message, outcome.request_id):
+        failpoint("after_quarantine")
         await tools.manifest.flush()
+        failpoint("after_quarantine_manifest")
         gone_to = await put_away(source, attempt.folder.on_quarantine, error=_error_file(attempt, outcome))
+        failpoint("after_quarantine_put_away")
         if gone_to is not None:
             await tools.ledger.note_put_away(source, gone_to)
     return outcome

@@ -48,7 +48,8 @@ class Screen:
 
     async def _follow(self, tally: Tally, parts: Parts) -> None:
         while True:
-            self._progress.set_total(tally.discovered - tally.ended_by_scan)
+            if tally.scanned:
+                self._progress.set_total(tally.discovered - tally.ended_by_scan)
             quota = parts.upload_quota()
             self._progress.set_quota(quota.per_minute, quota.left)
             await asyncio.sleep(LOOK_SECONDS)

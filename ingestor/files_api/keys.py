@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ingestor.errors import AccountRefused
@@ -24,8 +24,16 @@ class ApiKey:
     no key that could be sent, with the cure in its text.
     """
 
-    def __init__(self, *, file: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        file: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        hide: Callable[[str], None] | None = None,
+    ) -> None:
+        """`hide` is told each key before it is used, so that logs can leave it out."""
         self._file = file
+        self._hide = hide
         self._environment = os.environ if environment is None else environment
         self._value: str | None = None
         self._seen: tuple[int, ...] | None = None
@@ -109,6 +117,8 @@ class ApiKey:
             )
         if len(value) > MAX_BYTES or not _SENDABLE.fullmatch(value):
             raise self._unusable("holds more than one line of plain characters; write the key alone")
+        if self._hide is not None:
+            self._hide(value)
         return value
 
     def _unusable(self, what: str) -> AccountRefused:

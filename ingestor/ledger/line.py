@@ -154,6 +154,14 @@ def put_back(connection: Connection, folder: str, path: str, now: datetime) -> s
     return put_away
 
 
+_CAN_FOLLOW = frozenset({*HAS_LIVE_ID, State.EXPIRED, State.PURGED})
+"""States of an upload that another generation may follow."""
+_WAITING_WITH_CONTENT = (
+    select(sources)
+    .where(sources.c.state == SourceState.WAITING)
+    .order_by(sources.c.folder, sources.c.directory, sources.c.name)
+    .limit(1)
+)
 _DONE_WITH_CONTENT = (
     select(sources)
     .where(sources.c.state == SourceState.DONE, sources.c.put_away.is_(None), sources.c.reason.is_(None))
@@ -163,10 +171,17 @@ _DONE_WITH_CONTENT = (
 
 
 def want_renewal(connection: Connection, content_id: ContentId, batch: str | None, now: datetime) -> bool:
-    """Put one path of a live content in line for the next generation; False if none is done with."""
+    """Put one path of a content that has, or had, an id in line for the next generation.
+
+    One that is in line for it already joins `batch`: a run that died had put it there. False if no path is left.
+    """
     upload = upload_of(connection, content_id)
+    if upload.state not in _CAN_FOLLOW:
+        return False
     row = connection.execute(_DONE_WITH_CONTENT.where(sources.c.content_id == content_id)).one_or_none()
-    if row is None or upload.state not in HAS_LIVE_ID:
+    if row is None:
+        row = connection.execute(_WAITING_WITH_CONTENT.where(sources.c.content_id == content_id)).one_or_none()
+    if row is None:
         return False
     changes = {
         "state": SourceState.WAITING,

@@ -166,6 +166,7 @@ class Backfill:
                 continue
             for path in selection.only:
                 await self._feed_one(feeder, selection.folder, path)
+        self.tally.scanned = True
         while not await self._is_all_done():
             await self._parts.clock.sleep(LOOK_SECONDS)
         self._finish(Ended.DONE, "")

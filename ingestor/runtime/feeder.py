@@ -7,17 +7,14 @@ import posixpath
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ingestor.errors import DiskFault
 from ingestor.model import SIDECAR_SUFFIX, Known, Lane, Sighting, Skipped
 from ingestor.policy.intake import Intake, intake_of
 from ingestor.policy.settling import Observation
 from ingestor.ports import Clock, Ledger, Observer
+from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.tally import Tally
 from ingestor.stages.discover import DropFolder, Piece
 from ingestor.stages.settle import settle
-
-DISK_SECONDS = 2.0
-"""Between tries to put settled files in line while the ledger's disk is at fault."""
 
 
 @dataclass(slots=True)
@@ -201,19 +198,9 @@ class Feeder:
         settled = [sighting for sighting in sightings if self._has_settled(sighting, lane)]
         if not settled:
             return
-        await self._take(settled, lane)
+        await until_disk_is_well(self._clock, self._observer, self._ledger.take, settled, lane, self._batch)
         self._observer.notice("found", folder=self.folder.name, number=len(settled))
         self._fed()
-
-    async def _take(self, settled: Sequence[Sighting], lane: Lane) -> None:
-        """Into the line, however long the ledger's disk is at fault."""
-        while True:
-            try:
-                await self._ledger.take(settled, lane, self._batch)
-                return
-            except DiskFault as fault:
-                self._observer.notice("disk_paused", reason=fault.reason, message=str(fault))
-                await self._clock.sleep(DISK_SECONDS)
 
     def _has_settled(self, sighting: Sighting, lane: Lane) -> bool:
         path = sighting.source.path

@@ -8,9 +8,9 @@ import stat
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
-from ingestor.errors import DiskFault
 from ingestor.model import Lane
 from ingestor.ports import Clock, Observer
+from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.watching import EventsUnavailable, WatchMode, changes, choose_mode
 from ingestor.stages.discover import root_identity
@@ -26,8 +26,6 @@ ROOT_SECONDS = 1.0
 
 RETRY_NATIVE_SECONDS = 300.0
 """Until events are tried again where they could not be had."""
-
-DISK_SECONDS = 2.0
 
 SECOND_LOOKS_SECONDS = (0.2, 1.0, 3.0)
 """After a directory has appeared: its files' events may be lost until it is watched itself (LIMITS.md, Watching)."""
@@ -118,7 +116,7 @@ class FolderWatch:
         try:
             async for paths in changes(self._folder.root, recursive=self._settings.recursive, stop=stop):
                 self._observer.notice("file_event", folder=self._folder.name, number=len(paths))
-                await self._guarded(self._take_in, paths)
+                await self._patiently(self._take_in, paths)
         finally:
             stop.set()
             for task in self._second_looks:
@@ -140,7 +138,7 @@ class FolderWatch:
         async def looks() -> None:
             for seconds in SECOND_LOOKS_SECONDS:
                 await self._clock.sleep(seconds)
-                await self._guarded(self._feeder.scan, Lane.FRESH, directory)
+                await self._patiently(self._feeder.scan, Lane.FRESH, directory)
 
         task = asyncio.create_task(looks())
         self._second_looks.add(task)
@@ -161,23 +159,17 @@ class FolderWatch:
 
     async def _rescan_forever(self) -> None:
         while True:
-            await self._guarded(self._scan)
+            await self._patiently(self._scan)
             await self._clock.sleep(self._settings.rescan)
 
     async def _poll(self, for_seconds: float | None = None) -> None:
         until = None if for_seconds is None else self._clock.monotonic() + for_seconds
         while until is None or self._clock.monotonic() < until:
-            seconds = await self._guarded(self._scan) or 0.0
+            seconds = await self._patiently(self._scan)
             await self._clock.sleep(min(max(POLL_SECONDS, 10 * seconds), max(POLL_SECONDS, self._settings.rescan)))
 
-    async def _guarded(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """A ledger whose disk is at fault is waited for: what was missed meanwhile, the next scan finds."""
-        try:
-            return await call(*args, **kwargs)
-        except DiskFault as fault:
-            self._observer.notice("disk_paused", reason=fault.reason, message=str(fault))
-            await self._clock.sleep(DISK_SECONDS)
-            return None
+    async def _patiently(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await until_disk_is_well(self._clock, self._observer, call, *args, **kwargs)
 
 
 def _is_directory(path: str) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ingestor.errors import DiskFault
 from ingestor.ports import Clock, Ledger, Manifest, Observer
+from ingestor.runtime.disk_patience import until_disk_is_well
 
 MOST_SECONDS = 60.0
 """Between two looks, at most: an id may have come that ends sooner than those known."""
@@ -22,11 +22,7 @@ class Reaper:
 
     async def run(self) -> None:
         while True:
-            try:
-                await self._clock.sleep(await self._expire())
-            except DiskFault as fault:
-                self._observer.notice("disk_paused", reason=fault.reason, message=str(fault))
-                await self._clock.sleep(MOST_SECONDS)
+            await self._clock.sleep(await until_disk_is_well(self._clock, self._observer, self._expire))
 
     async def _expire(self) -> float:
         """Mark what has ended; seconds until the next look."""

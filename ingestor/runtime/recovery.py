@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import AsyncIterator
+
 from ingestor.errors import DiskFault, SourceNotReady
 from ingestor.model import LedgerEntry, SourceFile, SourceState
 from ingestor.pipeline import Tools
 from ingestor.settings import AfterKind, FolderSettings
-from ingestor.stages.after import put_away
+from ingestor.stages.after import DELETED, put_away
+from ingestor.stages.discover import root_identity
 
 PAGE = 500
 
@@ -17,23 +21,58 @@ async def recover(tools: Tools) -> None:
         pass
     await tools.manifest.open()
     for folder in tools.folders.values():
+        await _finish_moved(folder, tools)
         if folder.on_quarantine.kind is AfterKind.MOVE:
             await _put_away_quarantined(folder, tools)
 
 
-async def _put_away_quarantined(folder: FolderSettings, tools: Tools) -> None:
+async def _finish_moved(folder: FolderSettings, tools: Tools) -> None:
+    """Those in line whose file is gone: put away by a run that died before it could say so, or deleted by somebody.
+
+    Nothing is concluded while the folder itself is not there: it may be a mount that comes back.
+    """
+    if root_identity(folder.path) is None:
+        return
+    async for entry in _pages(folder, SourceState.WAITING, tools):
+        source = _source_of(entry)
+        if os.path.lexists(source.absolute):
+            continue
+        gone_to = await _where_it_went(entry, folder, source) if entry.file_id is not None else None
+        if gone_to is not None:
+            await tools.ledger.finish(source, gone_to)
+        else:
+            await tools.ledger.vanish(entry.folder, entry.path, f"{source.absolute}: is gone")
+
+
+async def _where_it_went(entry: LedgerEntry, folder: FolderSettings, source: SourceFile) -> str | None:
+    if folder.after_upload.kind is AfterKind.DELETE:
+        return DELETED
+    try:
+        return await put_away(source, folder.after_upload)
+    except (SourceNotReady, DiskFault):
+        return None
+
+
+async def _pages(folder: FolderSettings, state: SourceState, tools: Tools) -> AsyncIterator[LedgerEntry]:
     after: tuple[str, str] | None = None
-    while entries := await tools.ledger.entries(
-        states=[SourceState.QUARANTINED], folder=folder.name, limit=PAGE, after=after
-    ):
+    while entries := await tools.ledger.entries(states=[state], folder=folder.name, limit=PAGE, after=after):
         for entry in entries:
-            if entry.put_away is None:
-                await _put_away(entry, folder, tools)
+            yield entry
         after = (entries[-1].folder, entries[-1].path)
 
 
+def _source_of(entry: LedgerEntry) -> SourceFile:
+    return SourceFile(folder=entry.folder, root=entry.root, path=entry.path, identity=entry.identity)
+
+
+async def _put_away_quarantined(folder: FolderSettings, tools: Tools) -> None:
+    async for entry in _pages(folder, SourceState.QUARANTINED, tools):
+        if entry.put_away is None:
+            await _put_away(entry, folder, tools)
+
+
 async def _put_away(entry: LedgerEntry, folder: FolderSettings, tools: Tools) -> None:
-    source = SourceFile(folder=entry.folder, root=entry.root, path=entry.path, identity=entry.identity)
+    source = _source_of(entry)
     error = {
         "v": 1,
         "at": entry.changed_at.isoformat().replace("+00:00", "Z"),

@@ -36,13 +36,15 @@ class Tally:
     seconds: float = 0.0
     problems: list[ProblemLine] = field(default_factory=list)
     skipped_reasons: dict[str, int] = field(default_factory=dict)
+    scanned: bool = False
+    """Everything that there is has been found."""
     ended_by_scan: int = 0
     """Of those discovered: whose end a scan could tell, without an attempt."""
 
     def as_json(self) -> dict[str, Any]:
         """The object that `backfill --json` prints."""
         counts = asdict(self)
-        del counts["skipped_reasons"], counts["ended_by_scan"]
+        del counts["skipped_reasons"], counts["ended_by_scan"], counts["scanned"]
         counts["seconds"] = round(self.seconds, 3)
         return counts
 

@@ -7,6 +7,7 @@ import posixpath
 from dataclasses import dataclass
 
 from ingestor.errors import KeyConflict
+from ingestor.failpoints import failpoint
 from ingestor.model import Content, Intent, Lane, Payload, Receipt, SourceFile, UploadRequest
 from ingestor.policy.expiry import is_worth_listing
 from ingestor.ports import Clock, FilesApi, Ledger, Observer
@@ -38,7 +39,9 @@ async def upload(
     A key that the API holds for something else, and a replay whose id is about to end, are followed by the next
     generation. Raises what `FilesApi.upload` raises.
     """
+    failpoint("before_intent")
     intent = await ledger.intend(content.content_id, payload.profile)
+    failpoint("after_intent")
     for _ in range(_MOST_GENERATIONS):
         request = UploadRequest(
             key=intent.key,
@@ -51,7 +54,9 @@ async def upload(
             lane=lane,
         )
         try:
+            failpoint("before_send")
             receipt = await api.upload(request)
+            failpoint("after_answer")
         except KeyConflict as conflict:
             last: KeyConflict | None = conflict
             why = f"the API holds this key for another request: {conflict}"

@@ -15,8 +15,8 @@ from ingestor.sandbox import Sandbox
 from tests.home import Home
 from tests.samples import noise, photograph
 
-FIT = ("fits.jpg", "fits.webp", "sub/copy-of-fits.jpg")
-MADE_FIT = ("6000x4000.jpg", "3000x6000.png", "noise-23mb.png", "turned.jpg", "cmyk.jpg", "drawing.bmp", "scan.tiff")
+FIT = ("fits.jpg", "fits.webp", "cmyk.jpg", "sub/copy-of-fits.jpg")
+MADE_FIT = ("6000x4000.jpg", "3000x6000.png", "noise-23mb.png", "turned.jpg", "drawing.bmp", "scan.tiff")
 QUARANTINED = {"truncated.jpg": "truncated", "text.png": "not_an_image"}
 
 
@@ -55,7 +55,8 @@ async def sent_bytes(sandbox: Sandbox, file_id: str) -> bytes:
 
 def uploads_asked(sandbox: Sandbox) -> int:
     """How many times the API was asked to take a file."""
-    return sum(number for route, number in sandbox.stats()["requests"].items() if "POST" in route)
+    asked = sandbox.stats()["requests"]
+    return sum(sum(by_status.values()) for route, by_status in asked.items() if "POST" in route)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +212,7 @@ async def test_images_are_moved_when_done_and_quarantined_ones_with_their_reason
     assert sorted(path.name for path in home.inbox.rglob("*") if path.is_file()) == []
     assert (home.folder / "done" / "a" / "good.jpg").is_file()
     assert (home.folder / "bad" / "bad.png").is_file()
-    error = (home.folder / "bad" / "bad.png.error.json").read_text()
+    error = (home.folder / "bad" / "bad.error.json").read_text()
     assert "not_an_image" in error
     again = await home.run("backfill", "--json")
     assert (again.code, again.json["discovered"]) == (0, 0)
