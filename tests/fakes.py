@@ -128,6 +128,14 @@ class ServerBucket:
         )
         return passes, headers
 
+    def take_for_another(self) -> bool:
+        """Whether another program of the team gets a token; its refusals are not counted with ours."""
+        self._refill()
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
     @property
     def retry_after(self) -> int:
         return max(1, math.ceil((1 - self._tokens) / self.per_second))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
 
 from ingestor.errors import AccountRefused, ApiAnswerInvalid, FileGone
 from ingestor.files_api import wire
 from ingestor.files_api.form import Form, form_of
 from ingestor.files_api.keys import ApiKey
+from ingestor.files_api.rates import Heard, RatesListener, nobody
 from ingestor.files_api.rules import Refusal, error_of
 from ingestor.files_api.sending import read_exactly
 from ingestor.files_api.timeouts import Timeouts
 from ingestor.files_api.wording import plain
-from ingestor.model import FileId, RateHeaders, Receipt, RemoteFile, UploadRequest
+from ingestor.model import FileId, Receipt, RemoteFile, UploadRequest
 from ingestor.policy.verdicts import Call
 from ingestor.ports import Clock, Observer
 
@@ -26,14 +27,6 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _METHODS: Mapping[Call, str] = MappingProxyType({Call.UPLOAD: "POST", Call.FETCH: "GET", Call.DELETE: "DELETE"})
 MOST_WARNINGS = 100
 """Of routes that go away: an API that tells something new each time is not listened to for ever."""
-
-RatesListener = Callable[[Call, RateHeaders], None]
-
-
-class TellsRates(Protocol):
-    """An API that tells of each request, exactly once, the rate headers of its answer (none: empty)."""
-
-    def listen(self, listener: RatesListener) -> None: ...
 
 
 class HttpFilesApi:
@@ -60,7 +53,7 @@ class HttpFilesApi:
         self._timeouts = timeouts or Timeouts()
         self._ssl = ssl
         self._headers = {"Aurous-Version": version, "User-Agent": user_agent, "Accept": "application/json"}
-        self._listener: RatesListener = _nobody
+        self._listener: RatesListener = nobody
         self._line: Line | None = None
         self._key_seen = False
         self._warned: set[tuple[Call, str]] = set()
@@ -132,7 +125,7 @@ class HttpFilesApi:
 
     async def _exchange(
         self,
-        rates: _Heard,
+        rates: Heard,
         path: str,
         headers: Mapping[str, str] = _NO_HEADERS,
         *,
@@ -195,8 +188,8 @@ class HttpFilesApi:
         self._key_seen = True
         return key
 
-    def _heard(self, call: Call) -> _Heard:
-        return _Heard(self._listener, call)
+    def _heard(self, call: Call) -> Heard:
+        return Heard(self._listener, call)
 
     def _warn_of_sunset(self, call: Call, headers: Mapping[str, str]) -> None:
         deprecated, sunset = headers.get("Aurous-Deprecated"), headers.get("Sunset")
@@ -211,27 +204,6 @@ class HttpFilesApi:
                 deprecated=plain(deprecated or ""),
                 sunset=plain(sunset or ""),
             )
-
-
-class _Heard:
-    """Tells the listener once when a request is over, with the headers of its answer if there was one."""
-
-    __slots__ = ("_listener", "call", "headers")
-
-    def __init__(self, listener: RatesListener, call: Call) -> None:
-        self._listener = listener
-        self.call = call
-        self.headers = RateHeaders()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener(self.call, self.headers)
-
-
-def _nobody(call: Call, headers: RateHeaders) -> None:
-    """Nobody listens."""
 
 
 def _request_id(answer: Answer) -> str | None:

@@ -7,10 +7,8 @@ lane, into one of the slots, past the breaker once more, out. What comes back is
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 from ingestor.errors import (
@@ -23,13 +21,13 @@ from ingestor.errors import (
     ServerFault,
 )
 from ingestor.files_api.breaker import Breaker, Ticket
-from ingestor.files_api.http import TellsRates
+from ingestor.files_api.gates import Gate, Turn
 from ingestor.files_api.keys import ApiKey
+from ingestor.files_api.rates import TellsRates
 from ingestor.files_api.slots import SLOW_LINK, Slots
 from ingestor.files_api.stopping import Waits
 from ingestor.files_api.trial import Again, Trial
 from ingestor.model import FileId, Lane, RateHeaders, Receipt, RemoteFile, UploadRequest
-from ingestor.policy.backoff import RATE_LIMITED, YIELD, retry_after
 from ingestor.policy.breaking import UPLOADS_ONLY
 from ingestor.policy.verdicts import Call
 from ingestor.ports import Clock, FilesApi, Observer, Quota
@@ -38,9 +36,6 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 T = TypeVar("T")
-
-TRUSTED_HOLDS = 2
-"""So many 429s in a row believe `Retry-After`; whoever is still refused then yields to whoever is not."""
 
 
 class ResilientFilesApi:
@@ -69,8 +64,8 @@ class ResilientFilesApi:
         self._inner = inner
         self.breaker = breaker
         self.slots = Slots(concurrency, observer)
-        self._uploads = _Gate(quota=upload_quota)
-        self._reads = _Gate(quota=read_quota)
+        self._uploads = Gate(quota=upload_quota)
+        self._reads = Gate(quota=read_quota)
         self._clock = clock
         self._observer = observer
         self._rng = rng
@@ -128,7 +123,7 @@ class ResilientFilesApi:
     async def _attempt(
         self, call: Call, lane: Lane, send: Callable[[], Awaitable[T]], trial: Trial, ticket: Ticket
     ) -> T:
-        turn = _Turn()
+        turn = Turn()
         try:
             await self._waits.on(self._await_turn(turn, call, lane, ticket))
             return await self._send(turn, call, send, trial, ticket)
@@ -140,17 +135,21 @@ class ResilientFilesApi:
             if turn.has_token and not (turn.is_sent and self._inner_tells):
                 self._gate(call).quota.observe(RateHeaders())
 
-    async def _await_turn(self, turn: _Turn, call: Call, lane: Lane, ticket: Ticket) -> None:
+    async def _await_turn(self, turn: Turn, call: Call, lane: Lane, ticket: Ticket) -> None:
         """Return when this attempt may be sent; `turn` knows at any time what it holds."""
+        gate = self._gate(call)
         await self.breaker.passable(ticket)
-        await self._gate(call).quota.acquire(lane)
+        await gate.quota.acquire(lane)
         turn.has_token = True
         if call is Call.UPLOAD:
             turn.entered = await self.slots.enter(lane)
             turn.has_slot = True
         await self.breaker.admit(ticket)
+        if self._clock.monotonic() < gate.until:
+            # while this one waited for its slot, another met an empty bucket
+            raise Again(0.0, EnvironmentFault("quota", "the team's quota is used up"))
 
-    async def _send(self, turn: _Turn, call: Call, send: Callable[[], Awaitable[T]], trial: Trial, ticket: Ticket) -> T:
+    async def _send(self, turn: Turn, call: Call, send: Callable[[], Awaitable[T]], trial: Trial, ticket: Ticket) -> T:
         self._sending += 1
         self._idle.clear()
         turn.is_sent = True
@@ -168,7 +167,7 @@ class ResilientFilesApi:
             self.slots.went_well()
         return result
 
-    def _gate(self, call: Call) -> _Gate:
+    def _gate(self, call: Call) -> Gate:
         return self._uploads if call is Call.UPLOAD else self._reads
 
     def _observed(self, call: Call, headers: RateHeaders) -> None:
@@ -236,40 +235,6 @@ class ResilientFilesApi:
             seconds=round(again.seconds, 3),
             request_id=getattr(cause, "request_id", None),
         )
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What one attempt holds on its way."""
-
-    has_token: bool = False
-    has_slot: bool = False
-    entered: int = 0
-    """The round of its slot."""
-    is_sent: bool = False
-
-
-@dataclass(slots=True)
-class _Gate:
-    """A quota, and how often in a row it was found empty."""
-
-    quota: Quota
-    in_a_row: int = 0
-    until: float = field(default=-math.inf)
-
-    def hold(self, told_seconds: float | None, now: float) -> float:
-        """Hold everyone; many that met the same empty bucket count once."""
-        if now >= self.until:
-            self.in_a_row += 1
-        seconds = retry_after(told_seconds, RATE_LIMITED.seconds(self.in_a_row))
-        if self.in_a_row > TRUSTED_HOLDS:
-            seconds = max(seconds, YIELD.seconds(self.in_a_row - TRUSTED_HOLDS))
-        self.until = max(self.until, now + seconds)
-        self.quota.hold(seconds)
-        return seconds
-
-    def went_well(self) -> None:
-        self.in_a_row = 0
 
 
 def _told(state: RetryCallState) -> float:

@@ -120,6 +120,10 @@ class TokenBucket:
     answers: int = 0
     """That told of a token taken."""
     mark: Mark | None = None
+    newest_reset_at: float = -math.inf
+    """Each token taken puts `Reset` off, so an answer with an earlier one was overtaken by others."""
+    overtaken: int = 0
+    """Such answers in a row."""
 
     @classmethod
     def full(cls, capacity: float, per_minute: float, at: float) -> TokenBucket:
@@ -191,15 +195,18 @@ class TokenBucket:
         if headers.reset_at is None:
             return self, 0.0
         here = Mark(answers=self.answers + 1, unanswered=unanswered, reset_at=headers.reset_at)
-        if full or self.mark is None:
-            return replace(self, answers=here.answers, mark=here), 0.0
+        if here.reset_at < self.newest_reset_at and self.overtaken < MARK_ANSWERS:
+            return replace(self, answers=here.answers, overtaken=self.overtaken + 1), 0.0
+        now = replace(self, answers=here.answers, newest_reset_at=here.reset_at, overtaken=0)
+        if full or self.mark is None or here.reset_at < self.mark.reset_at:
+            return replace(now, mark=here), 0.0
         seen = here.refill_range(self.mark)
+        if seen.high < self.refill.low:
+            # the headers tell of a refill that we did not get
+            seconds = here.reset_at - self.mark.reset_at
+            return replace(now, mark=here), (self.refill.low - seen.high) * seconds
         mark = here if here.answers - self.mark.answers >= MARK_ANSWERS else self.mark
-        if seen.high >= self.refill.low:
-            return replace(self, answers=here.answers, mark=mark, refill=self.refill.narrowed(seen)), 0.0
-        # the headers tell of a refill that we did not get
-        seconds = here.reset_at - self.mark.reset_at
-        return replace(self, answers=here.answers, mark=here), (self.refill.low - seen.high) * seconds
+        return replace(now, mark=mark, refill=self.refill.narrowed(seen)), 0.0
 
     def _resized(self, limit: int | None) -> TokenBucket:
         if limit is None or limit <= 0:
@@ -221,6 +228,7 @@ class TokenBucket:
             held_until=until,
             filling=True,
             mark=None,
+            newest_reset_at=-math.inf,
         )
 
     def ease(self) -> TokenBucket:

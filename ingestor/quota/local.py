@@ -13,13 +13,19 @@ from ingestor.model import Json, Lane, RateHeaders
 from ingestor.policy.backoff import MOST_RETRY_AFTER_SECONDS
 from ingestor.policy.pacing import SHARED_RESERVE, TokenBucket
 from ingestor.ports import Clock, Observer
-from ingestor.quota.status import QuotaStatus, from_state, to_state
+from ingestor.quota.status import QuotaStatus, from_state, others_of, to_state
 
 OTHERS_SECONDS = 300.0
 """How long another spender is remembered."""
 
 ANSWER_SECONDS = 600.0
 """A request without an answer for this long is not waited for: its caller must have gone."""
+
+SPARE_IN_FLIGHT = 2
+"""Requests under way beyond what the bucket is sure to have."""
+
+ANSWERS_AVERAGED = 8
+"""How many answers the time to an answer is averaged over."""
 
 _Waiter = tuple[int, int, "asyncio.Future[None]"]
 
@@ -38,11 +44,14 @@ class LocalQuota:
         capacity: int,
         per_minute: float,
         clock: Clock,
+        at_once: int | None = None,
         name: str = "uploads",
         observer: Observer | None = None,
         state: Mapping[str, Json] | None = None,
     ) -> None:
+        """`at_once`: requests that can be under way; who has a token beyond that could only keep it from others."""
         self.name = name
+        self._at_once = at_once
         self._clock = clock
         self._observer = observer
         self._bucket = TokenBucket.full(capacity, per_minute, clock.monotonic())
@@ -54,6 +63,9 @@ class LocalQuota:
         self._alone = True
         self._doubt = 0.0
         self._others: deque[tuple[float, float]] = deque()
+        self._reserve = 0.0
+        self._widened_at = -math.inf
+        self._answer_seconds = 0.0
         if state is not None:
             self.restore(state)
 
@@ -82,8 +94,11 @@ class LocalQuota:
         self._bucket, taken = self._bucket.learn(headers, now, oldest_at=oldest_at, unanswered=len(self._unanswered))
         if taken > 1e-6:
             self._somebody_else(now, taken)
+        self._answer_seconds += (now - oldest_at - self._answer_seconds) / ANSWERS_AVERAGED
         if headers.remaining is not None:
             self._doubt = max(0.0, self._bucket.tokens - (headers.remaining - len(self._unanswered)))
+            if headers.remaining < 1:
+                self._widen(now)
         if now >= self._bucket.held_until:
             self._alone = False
         self._serve()
@@ -95,6 +110,7 @@ class LocalQuota:
             # a refill that is known is not the reason: somebody else is
             if self._shared(now) or self._bucket.refill.is_narrow:
                 self._somebody_else(now, 1.0)
+                self._widen(now)
             else:
                 self._bucket = self._bucket.ease()
         self._alone = True
@@ -113,7 +129,7 @@ class LocalQuota:
     def status(self) -> QuotaStatus:
         now, wall = self._clock.monotonic(), self._clock.now()
         bucket = self._bucket.to(now)
-        free_at = bucket.next_free_at(self._reserve(now))
+        free_at = bucket.next_free_at(self._kept_free(now))
         return QuotaStatus(
             left=max(0, math.floor(bucket.tokens + 1e-9)) if now >= bucket.held_until else 0,
             capacity=round(bucket.capacity),
@@ -129,14 +145,19 @@ class LocalQuota:
     def snapshot(self) -> dict[str, Json]:
         """What to keep in the ledger, so that a restart does not burst again. JSON."""
         now = self._clock.monotonic()
-        return to_state(self._bucket, self._clock.now(), now, self._taken_by_others(now))
+        return to_state(self._bucket, self._clock.now(), now, self._taken_by_others(now), self._kept_free(now))
 
     def restore(self, state: Mapping[str, Json]) -> bool:
         """Go on from a `snapshot`; False, and nothing changed, where it makes no sense."""
-        bucket = from_state(self._bucket, state, self._clock.now(), self._clock.monotonic())
+        wall, now = self._clock.now(), self._clock.monotonic()
+        bucket = from_state(self._bucket, state, wall, now)
         if bucket is None:
             return False
         self._bucket = bucket
+        others = others_of(state, wall)
+        if others is not None:
+            self._others.append((now - others.ago_seconds, others.tokens))
+            self._reserve = others.reserve
         self._serve()
         return True
 
@@ -162,13 +183,25 @@ class LocalQuota:
     def _free_at(self, now: float) -> float:
         """When the next token may be given; in the past: now."""
         bucket = self._bucket = self._bucket.to(now)
-        if self._unanswered:
-            given_up_at = self._unanswered[0] + ANSWER_SECONDS
-            doubtful = self._shared(now) and bucket.tokens - self._doubt < 1.0
-            if self._alone or doubtful:
-                return given_up_at
-            return min(given_up_at, bucket.next_free_at(self._reserve(now)))
-        return bucket.next_free_at(self._reserve(now))
+        free_at = bucket.next_free_at(self._kept_free(now))
+        if not self._unanswered:
+            return free_at
+        given_up_at = self._unanswered[0] + ANSWER_SECONDS
+        doubtful = self._shared(now) and bucket.tokens - self._doubt < 1.0
+        if self._alone or doubtful or self._is_ahead():
+            return given_up_at
+        return min(given_up_at, free_at)
+
+    def _is_ahead(self) -> bool:
+        """Whether more is under way than the bucket still holds and gains meanwhile.
+
+        Should somebody else have emptied it, all of that would be refused. While it is full there is no reason to wait;
+        when it is nearly empty, an answer comes before the next token does.
+        """
+        if self._at_once is not None and len(self._unanswered) >= self._at_once:
+            return True
+        gains = self._bucket.per_second * 2 * self._answer_seconds
+        return len(self._unanswered) > self._bucket.tokens + SPARE_IN_FLIGHT + gains
 
     def _wake_at(self, when: float, now: float) -> None:
         if self._timer is not None and not self._timer.done():
@@ -192,8 +225,10 @@ class LocalQuota:
     # -- other spenders ----------------------------------------------------------------------------
 
     def _somebody_else(self, now: float, tokens: float) -> None:
-        if not self._shared(now) and self._observer is not None:
-            self._observer.notice("quota_shared", quota=self.name, tokens=math.ceil(tokens))
+        if not self._shared(now):
+            self._reserve = SHARED_RESERVE
+            if self._observer is not None:
+                self._observer.notice("quota_shared", quota=self.name, tokens=math.ceil(tokens))
         self._others.append((now, tokens))
 
     def _shared(self, now: float) -> bool:
@@ -201,8 +236,15 @@ class LocalQuota:
             self._others.popleft()
         return bool(self._others)
 
-    def _reserve(self, now: float) -> float:
-        return SHARED_RESERVE if self._shared(now) else 0.0
+    def _kept_free(self, now: float) -> float:
+        """Tokens that are left in the bucket for others, so that theirs shows before it costs a 429."""
+        return min(self._reserve, self._bucket.capacity / 3) if self._shared(now) else 0.0
+
+    def _widen(self, now: float) -> None:
+        """The others took more at once than was left for them: leave more, once the reserve had time to fill."""
+        if self._shared(now) and (now - self._widened_at) * self._bucket.per_second > self._kept_free(now):
+            self._reserve = min(2 * self._reserve, self._bucket.capacity / 3)
+            self._widened_at = now
 
     def _taken_by_others(self, now: float) -> int:
         return math.ceil(sum(tokens for _, tokens in self._others)) if self._shared(now) else 0

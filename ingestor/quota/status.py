@@ -33,8 +33,11 @@ class QuotaStatus:
     """Tokens that somebody else was seen to take from the same team in the last minutes."""
 
 
-def to_state(bucket: TokenBucket, wall: datetime, monotonic: float, others: int) -> dict[str, Json]:
-    """The bucket as JSON, with wall time, so that another process can go on from it."""
+def to_state(bucket: TokenBucket, wall: datetime, monotonic: float, others: int, reserve: float) -> dict[str, Json]:
+    """The bucket as JSON, with wall time, so that another process can go on from it.
+
+    `others` and `reserve`: tokens that somebody else was seen to take lately, and that are left for him.
+    """
     now = bucket.to(monotonic)
     return {
         "v": VERSION,
@@ -46,9 +49,31 @@ def to_state(bucket: TokenBucket, wall: datetime, monotonic: float, others: int)
         "high": None if math.isinf(now.refill.high) else now.refill.high,
         "held_seconds": max(0.0, now.held_until - monotonic),
         "others": others,
+        "reserve": round(reserve, 3),
         "left": max(0, math.floor(now.tokens)),
         "per_minute": round(now.per_second * 60, 3),
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """Another spender, as a former process saw him."""
+
+    tokens: float
+    reserve: float
+    ago_seconds: float
+
+
+def others_of(state: Mapping[str, Json], wall: datetime) -> Others | None:
+    """Whom a state tells of; None where there was nobody, or what it says makes no sense."""
+    try:
+        tokens, reserve = float(state["others"]), float(state["reserve"])
+        ago_seconds = max(0.0, (wall - datetime.fromisoformat(state["at"])).total_seconds())
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    if not (tokens > 0 and reserve > 0 and math.isfinite(tokens) and math.isfinite(reserve)):
+        return None
+    return Others(tokens=tokens, reserve=reserve, ago_seconds=ago_seconds)
 
 
 def from_state(fresh: TokenBucket, state: Mapping[str, Json], wall: datetime, monotonic: float) -> TokenBucket | None:
