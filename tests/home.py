@@ -84,6 +84,7 @@ class Home:
             "normalise": {"workers": 2},
             "folders": [{"path": "inbox", "purpose": "reference", "settle": SETTLE}],
             "log": {"level": "debug"},
+            "status": {"listen": None},
             **settings,
         }
         self.save()

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from ingestor.settings.places import Loc
 from ingestor.settings.shape import FolderSettings, Settings
-from ingestor.settings.values import AfterAction
+from ingestor.settings.values import AfterAction, is_loopback
 from ingestor.settings.wording import quoted
 
 Mistake = tuple[Loc, str]
+TOKEN_CHARACTERS = 16
+"""Of the page's token, at least: a guesser who asks a thousand times a second must not get there."""
 Numbered = Sequence[tuple[int, FolderSettings]]
 """Folders with the number that each has in the file."""
 
@@ -29,6 +31,7 @@ def mistakes(settings: Settings, folders: Numbered) -> Iterator[Mistake]:
             for said in _target_mistakes(action, folders):
                 yield ("folders", number, key), said
     yield from _state_files(settings)
+    yield from _status(settings)
 
 
 def folder_mistakes(folder: FolderSettings) -> Iterator[str]:
@@ -119,3 +122,31 @@ def _state_files(settings: Settings) -> Iterator[Mistake]:
     for key, path in (("ledger", settings.ledger), ("manifest", settings.manifest)):
         if path.is_dir():
             yield (key,), f"{quoted(path)} is a folder; name a file"
+
+
+def _status(settings: Settings) -> Iterator[Mistake]:
+    """A page that others can reach asks them for a token, from a file that others cannot read."""
+    listen, file = settings.status.listen, settings.status.token_file
+    if file is not None:
+        for said in _token_mistakes(file):
+            yield ("status", "token_file"), f"{quoted(file)} {said}"
+    elif listen is not None and not is_loopback(listen.host):
+        cure = "name a file with a token as status.token_file, or listen on 127.0.0.1 alone"
+        yield ("status", "listen"), f"{listen} can be reached from other machines; {cure}"
+
+
+def _token_mistakes(file: Path) -> Iterator[str]:
+    try:
+        mode = file.stat().st_mode
+        if not stat.S_ISREG(mode):
+            yield "is not a regular file; name the file that the token is in"
+        elif mode & (stat.S_IRWXG | stat.S_IRWXO):
+            yield "may be used by others than its owner; make it private (chmod 600)"
+        elif file.stat().st_size < TOKEN_CHARACTERS:
+            yield f"holds fewer than {TOKEN_CHARACTERS} characters; write a random token, such as openssl rand -hex 32"
+        elif not os.access(file, os.R_OK):
+            yield "cannot be read by this user; change its permissions"
+    except FileNotFoundError:
+        yield "does not exist; make it, such as: (umask 077; openssl rand -hex 32 > FILE)"
+    except OSError as error:
+        yield f"cannot be used ({error.strerror}); correct the path or its permissions"

@@ -23,11 +23,6 @@ NOT_YET: tuple[Row, ...] = (
         lambda value: value == "while-source-exists",
         "while-source-exists is not supported yet; write never, or leave it out",
     ),
-    (
-        ("status", "listen"),
-        lambda value: value is not None,
-        "the status page is not supported yet; write null, or leave it out",
-    ),
 )
 
 

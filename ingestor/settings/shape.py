@@ -142,8 +142,10 @@ class LogSettings(Section):
 class StatusSettings(Section):
     """The daemon's own page."""
 
-    listen: Annotated[ListenAddress | None, OrNull(Listen())] = None
-    """HOST:PORT of the status page, /metrics, /healthz and /readyz; null: off."""
+    listen: Annotated[ListenAddress | None, OrNull(Listen())] = ListenAddress(host="127.0.0.1", port=8787)
+    """HOST:PORT of the page, /metrics, /healthz and /readyz; null: off. A port in use is told, and done without."""
+    token_file: Annotated[Path | None, OrNull(Location())] = None
+    """File with the token that whoever asks must show; required where `listen` is more than this machine."""
 
 
 class Settings(Section):

@@ -122,3 +122,44 @@ def test_many_folders_are_checked_quickly(file: Any) -> None:
     lines = "".join(f"- {{path: {name}, purpose: reference}}\n" for name in names)
     assert len(file.write(f"folders:\n{lines}").load().folders) == 800
     assert Path(file.folder / "d0").is_dir()
+
+
+def with_token(file: Any, listen: str, mode: int = 0o600, content: str = "0123456789abcdef") -> Any:
+    token = file.folder / "token"
+    token.write_text(content)
+    token.chmod(mode)
+    return file.write(f"status: {{listen: '{listen}', token_file: token}}")
+
+
+@pytest.mark.parametrize(
+    "listen", ["0.0.0.0:8787", "[::]:1", "192.168.1.5:80", "host.example:80", "[::ffff:10.0.0.1]:80"]
+)
+def test_a_page_that_others_can_reach_needs_a_token(file: Any, listen: str) -> None:
+    (said,) = file.write(f"status: {{listen: '{listen}'}}").mistakes()
+    assert said.startswith(f"FILE:1: status.listen: {listen} can be reached from other machines; name a file")
+    assert with_token(file, listen).load().status.token_file == file.folder / "token"
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:8787", "127.8.8.8:0", "localhost:1", "[::1]:80"])
+def test_a_page_for_this_machine_alone_needs_none(file: Any, listen: str) -> None:
+    assert str(file.write(f"status: {{listen: '{listen}'}}").load().status.listen) == listen
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o700 | 0o001])
+def test_a_token_that_others_can_read_is_refused(file: Any, mode: int) -> None:
+    (said,) = with_token(file, "127.0.0.1:1", mode).mistakes()
+    assert said.endswith("may be used by others than its owner; make it private (chmod 600)")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: None, "does not exist; make it"),
+        (lambda path: path.mkdir(), "is not a regular file"),
+        (lambda path: path.touch(0o600), "holds fewer than 16 characters"),
+    ],
+)
+def test_a_token_file_that_cannot_be_used_is_told(file: Any, make: Any, said: str) -> None:
+    make(file.folder / "token")
+    (found,) = file.write("status: {token_file: token}").mistakes()
+    assert found.startswith(f'FILE:1: status.token_file: "{file.folder}/token" {said}')

@@ -110,8 +110,9 @@ def test_relative_paths_of_the_environment_start_from_the_settings_file(based: A
         ("INGESTOR_FOLDERS__1__PATH", "b", "folders[1].purpose: is missing; write it here"),
         (
             "INGESTOR_STATUS__LISTEN",
-            "127.0.0.1:1",
-            "status.listen: the status page is not supported yet; write null, or leave it out",
+            "0.0.0.0:1",
+            "status.listen: 0.0.0.0:1 can be reached from other machines; name a file with a token as "
+            "status.token_file, or listen on 127.0.0.1 alone",
         ),
     ],
 )

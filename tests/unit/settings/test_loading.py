@@ -46,7 +46,7 @@ folders:
   - path: inbox/sub
     include: ["*.png", "[z-a]", ""]
     after_upload: move
-status: {listen: "127.0.0.1:8787"}
+status: {listen: "8787", token_file: nowhere}
 log:
 drain: !!binary aa
 """
@@ -96,7 +96,8 @@ to recursive: false
 FILE:34: folders[3].include[1]: "[z-a]" is not a pattern; write one such as *.jpg, raw/ or !keep.png
 FILE:34: folders[3].include[2]: is empty; write something, or leave the setting out
 FILE:35: folders[3].after_upload: says move but not where to; write move:DIR
-FILE:36: status.listen: the status page is not supported yet; write null, or leave it out
+FILE:36: status.listen: "8787" is not HOST:PORT; write one such as 127.0.0.1:8787, or null for none
+FILE:36: status.token_file: "ROOT/nowhere" does not exist; make it, such as: (umask 077; openssl rand -hex 32 > FILE)
 FILE:37: log: must be a mapping (`key: value` lines), not null
 FILE:38: drain: the tag "tag:yaml.org,2002:binary" is not understood here; leave it out
 INGESTOR_API_TIMEOUT: names no setting; sections end with two underscores: INGESTOR_API__TIMEOUT
@@ -161,7 +162,7 @@ def test_defaults_are_those_of_the_interface(file: Any) -> None:
             }
         ],
         "log": {"level": "info", "format": "auto"},
-        "status": {"listen": None},
+        "status": {"listen": "127.0.0.1:8787", "token_file": None},
         "drain": "30s",
     }
 
