@@ -46,7 +46,7 @@ async def _plan(
     from contextlib import AsyncExitStack
 
     from ingestor.app import UPLOAD_QUOTA_FACT, image_pool, read_ledger
-    from ingestor.cli.plan_numbers import numbers
+    from ingestor.cli.planned import numbers
     from ingestor.cli.progress import showing
     from ingestor.cli.selecting import select
     from ingestor.runtime.planning import NoBooks, Planner, supply_of

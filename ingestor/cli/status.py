@@ -1,12 +1,13 @@
 """`ingestor status`.
 
-Shows what the ledger holds and what a running daemon says of itself; asks nothing of the API.
+Shows what the ledger holds, and what a running daemon says of itself. Nothing is asked of the API.
 """
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,41 +17,31 @@ if TYPE_CHECKING:
     from ingestor.settings import Settings
 
 REDRAW_SECONDS = 2.0
+_HOME_AND_CLEAR = "\x1b[H\x1b[J"
 
 
 def command(
     config: Config = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it again every 2 seconds, until stopped.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it every 2 seconds, until stopped.")] = False,
     json: Json = False,
 ) -> None:
     settings = settings_of(config)
-    if watch:
-        _watch(settings, json=json)
-    _show(run(_snapshot(settings)), json=json)
+    _show(settings, json=json, redraw=watch)
+    while watch:
+        time.sleep(REDRAW_SECONDS)
+        _show(settings, json=json, redraw=True)
 
 
-async def _snapshot(settings: Settings) -> dict[str, Any]:
-    from ingestor.cli.overview import snapshot
+def _show(settings: Settings, *, json: bool, redraw: bool) -> None:
+    from ingestor.cli.standing import standing
+    from ingestor.cli.standing_text import print_status
+    from ingestor.cli.tables import is_drawn
 
-    return await snapshot(settings)
-
-
-def _show(status: dict[str, Any], *, json: bool) -> None:
+    status = run(standing(settings))
     if json:
         out_json(status)
-        return
-    from ingestor.cli.overview_text import print_status
-
-    print_status(status)
-
-
-def _watch(settings: Settings, *, json: bool) -> None:
-    import sys
-
-    while True:
-        status = run(_snapshot(settings))
-        if not json and sys.stdout.isatty():
-            sys.stdout.write("\x1b[H\x1b[2J")
-        _show(status, json=json)
-        sys.stdout.flush()
-        time.sleep(REDRAW_SECONDS)
+    else:
+        if redraw and is_drawn():
+            sys.stdout.write(_HOME_AND_CLEAR)
+        print_status(status)
+    sys.stdout.flush()

@@ -15,6 +15,9 @@ from ingestor.ledger.rows import ledger_entry, split_path
 from ingestor.ledger.schema import history, sources, uploads
 from ingestor.model import ContentId, HistoryEntry, Lane, LedgerEntry, SourceState, State
 
+STATES = ("waiting", "sending", "renewing", "live", "expired", "purged", "quarantined", "vanished")
+"""Where a path may stand, as operators see it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
@@ -22,7 +25,7 @@ class Stand:
 
     folder: str
     state: str
-    """`waiting`, `sending`, `renewing`, `live`, `expired`, `purged`, `quarantined` or `vanished`."""
+    """One of `STATES`."""
     number: int
     expiring_1h: int
     """Of them, those whose id expires within the hour."""

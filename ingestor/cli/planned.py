@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ingestor.cli.instants import rfc3339
+from ingestor.cli.supply import supply_numbers
 from ingestor.policy.forecast import Supply, forecast
 from ingestor.runtime.planning import Plan
 
@@ -37,26 +38,13 @@ def numbers(plan: Plan, supply: Supply, now: datetime) -> dict[str, Any]:
         "deferred_reasons": _by_number(plan.deferred),
         "quarantined_reasons": _by_number(plan.quarantined),
         "bytes_read": plan.bytes_read,
-        "quota": quota_numbers(supply),
+        "quota": supply_numbers(supply),
         "tokens": plan.to_upload,
         "seconds": round(expected.seconds, 3),
         "ends_at": rfc3339(ends_at.replace(microsecond=0)),
         "expired_before_end": expected.expired_before_end,
         "live_that_end_before": plan.live_that_end_by(ends_at),
-        "largest_alive_set": expected.largest_alive_set,
         "problems": [_problem(asdict(problem)) for problem in plan.problems],
-    }
-
-
-def quota_numbers(supply: Supply) -> dict[str, Any]:
-    """The team's quota as `status` and `plan` print it."""
-    return {
-        "left": max(0, int(supply.tokens + 1e-9)) if not supply.held_seconds else 0,
-        "capacity": round(supply.capacity),
-        "per_minute": round(supply.per_minute, 3),
-        "learned": supply.learned,
-        "held_seconds": round(supply.held_seconds, 3),
-        "others_spending": supply.others_spending,
     }
 
 

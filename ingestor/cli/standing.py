@@ -1,0 +1,117 @@
+"""How everything stands: the object that `ingestor status --json` prints.
+
+    at, settings, ledger, manifest    when this was looked at; paths
+    ledger_exists                     false: nothing has run yet, and all numbers are 0
+    daemon                            running, holder (who works with the ledger, in words, or null)
+    folders                           for each: name, path (null: not in the settings any more), counts, watch
+    total                             the same counts over all folders, and live_ids (different ids)
+    quarantined                       folder, reason, number; the most first
+    next_expiry_at, next_attempt_at   of ids that are good; of paths that wait
+    quota                             left, capacity, per_minute, learned, held_seconds, others_spending,
+                                      largest_alive_set
+    api                               is_open (true: paused), reason, message, since, next_probe_at; null: unknown
+    waiting_for                       what holds everything up, in words, or null
+
+Counts are of paths: waiting, sending, renewing, live (of them expiring_1h and expiring_6h), expired, purged,
+quarantined, vanished. `watch` is what the daemon says of a folder, or null: mode, why, degraded, present, found,
+rescued, last_event_at, last_scan_at, last_scan_files, last_scan_seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ingestor.app import UPLOAD_QUOTA_FACT, read_ledger
+from ingestor.cli.instants import rfc3339
+from ingestor.cli.supply import supply_numbers
+from ingestor.errors import DiskFault
+from ingestor.ledger import LedgerReader, holder_of
+from ingestor.ledger.overview import STATES, Stand
+from ingestor.runtime.now import RUNTIME_FACT
+from ingestor.runtime.planning import supply_of
+from ingestor.runtime.tally import printable
+from ingestor.settings import Settings
+
+
+async def standing(settings: Settings) -> dict[str, Any]:
+    """How everything stands now. Raises `LedgerUnreadable`."""
+    now = datetime.now(UTC)
+    exists = settings.ledger.exists()
+    found = _NOTHING
+    if exists:
+        async with read_ledger(settings) as ledger:
+            found = await _asked(ledger)
+    holder = _holder(settings)
+    told = _mapping(found["facts"].get(RUNTIME_FACT))
+    stands: Sequence[Stand] = found["stands"]
+    return {
+        "at": rfc3339(now),
+        "settings": printable(str(settings.source_file)),
+        "ledger": printable(str(settings.ledger)),
+        "manifest": printable(str(settings.manifest)),
+        "ledger_exists": exists,
+        "daemon": {"running": holder is not None, "holder": holder},
+        "folders": _folders(settings, stands, _mapping(told.get("folders"))),
+        "total": {**_counts(stands), "live_ids": found["live_ids"]},
+        "quarantined": [
+            {"folder": one.folder, "reason": one.reason, "number": one.number} for one in found["quarantines"]
+        ],
+        "next_expiry_at": rfc3339(_first(stand.next_expiry_at for stand in stands)),
+        "next_attempt_at": rfc3339(_first(stand.next_attempt_at for stand in stands)),
+        "quota": supply_numbers(supply_of(settings.api.quota, found["facts"].get(UPLOAD_QUOTA_FACT), now)),
+        # What a daemon that is gone waited for, nobody waits for any more.
+        "api": (_mapping(told.get("api")) or None) if holder else None,
+        "waiting_for": told.get("waiting_for") if holder else None,
+    }
+
+
+_NOTHING: Mapping[str, Any] = {"stands": (), "quarantines": (), "live_ids": 0, "facts": {}}
+
+
+async def _asked(ledger: LedgerReader) -> Mapping[str, Any]:
+    return {
+        "stands": await ledger.stands(),
+        "quarantines": await ledger.quarantines(),
+        "live_ids": await ledger.live_ids(),
+        "facts": await ledger.facts(),
+    }
+
+
+def _holder(settings: Settings) -> str | None:
+    with contextlib.suppress(DiskFault):
+        return holder_of(settings.ledger)
+    return None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """What a daemon told, of whichever version it is: anything but an object counts as nothing."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _folders(settings: Settings, stands: Sequence[Stand], watches: Mapping[str, Any]) -> list[dict[str, Any]]:
+    paths = {folder.name: printable(str(folder.path)) for folder in settings.folders}
+    others = sorted({stand.folder for stand in stands} - set(paths))
+    return [
+        {
+            "name": name,
+            "path": paths.get(name),
+            **_counts([stand for stand in stands if stand.folder == name]),
+            "watch": dict(_mapping(watches.get(name))) or None,
+        }
+        for name in [*paths, *others]
+    ]
+
+
+def _counts(stands: Sequence[Stand]) -> dict[str, int]:
+    counts = {state: sum(stand.number for stand in stands if stand.state == state) for state in STATES}
+    return counts | {
+        "expiring_1h": sum(stand.expiring_1h for stand in stands),
+        "expiring_6h": sum(stand.expiring_6h for stand in stands),
+    }
+
+
+def _first(instants: Iterable[datetime | None]) -> datetime | None:
+    return min((instant for instant in instants if instant is not None), default=None)

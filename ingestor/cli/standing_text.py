@@ -1,0 +1,137 @@
+"""`ingestor status` for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ingestor.cli.instants import parsed, relative, when
+from ingestor.cli.supply import supply_words
+from ingestor.cli.tables import Cell, Column, facts, heading, table, text
+from ingestor.observe.wording import number
+from ingestor.policy.formats import REASONS
+
+Status = Mapping[str, Any]
+
+_COUNTS = ("waiting", "sending", "live", "<1h", "<6h", "ended", "quarantined")
+MOST_REASONS = 10
+
+
+def print_status(status: Status) -> None:
+    now = parsed(status["at"]) or datetime.now(UTC)
+    facts(_summary(status, now))
+    _folders(status)
+    _watches(status, now)
+    _quarantined(status)
+
+
+def _summary(status: Status, now: datetime) -> list[tuple[str, object]]:
+    running = status["daemon"]["holder"] or "nothing; `ingestor watch` starts it"
+    pairs: list[tuple[str, object]] = [("running", running)]
+    if not status["ledger_exists"]:
+        pairs.append(("ledger", f"{status['ledger']} is not there yet: nothing has run on these settings"))
+    api = status["api"]
+    if api and api.get("is_open"):
+        pairs.append(("API", Cell(_paused(api, now), "bold red")))
+    if status["waiting_for"]:
+        pairs.append(("waits for", Cell(status["waiting_for"], "yellow")))
+    pairs.append(("quota", supply_words(status["quota"])))
+    most = number(status["quota"]["largest_alive_set"])
+    pairs.append(("live ids", f"{number(status['total']['live_ids'])}, of {most} that this quota keeps alive"))
+    return pairs + _next(status, now)
+
+
+def _next(status: Status, now: datetime) -> list[tuple[str, object]]:
+    expiry, attempt = parsed(status["next_expiry_at"]), parsed(status["next_attempt_at"])
+    pairs: list[tuple[str, object]] = []
+    if expiry is not None:
+        pairs.append(("next expiry", when(expiry, now)))
+    if attempt is not None:
+        due = f"due since {relative(attempt, now).removesuffix(' ago')}"
+        pairs.append(("next attempt", when(attempt, now) if attempt > now else due))
+    return pairs
+
+
+def _paused(api: Mapping[str, Any], now: datetime) -> str:
+    since, probe = parsed(api.get("since")), parsed(api.get("next_probe_at"))
+    began = f" since {when(since, now)}" if since else ""
+    again = f"; tried again {relative(probe, now)}" if probe else ""
+    return f"paused{began}: {api.get('message') or api.get('reason')}{again}"
+
+
+def _folders(status: Status) -> None:
+    rows = [_row(folder["name"], folder) for folder in status["folders"]]
+    if len(rows) > 1:
+        rows.append(_row("all", status["total"]))
+    if not rows:
+        heading("No folders are set")
+        return
+    heading("Folders")
+    table([Column("folder", grows=True), *(Column(title, right=True) for title in _COUNTS)], rows, indent=2)
+
+
+def _row(name: str, counts: Mapping[str, int]) -> list[object]:
+    bad = counts["quarantined"]
+    soon = counts["expiring_1h"]
+    return [
+        name,
+        number(counts["waiting"]),
+        number(counts["sending"] + counts["renewing"]),
+        number(counts["live"]),
+        Cell(number(soon), "yellow" if soon else ""),
+        number(counts["expiring_6h"]),
+        number(counts["expired"] + counts["purged"]),
+        Cell(number(bad), "bold red" if bad else ""),
+    ]
+
+
+def _watches(status: Status, now: datetime) -> None:
+    watched = [(folder["name"], folder["watch"]) for folder in status["folders"] if folder["watch"]]
+    if not watched:
+        return
+    heading("Watching" if status["daemon"]["running"] else "When it last ran")
+    columns = ["folder", "mode", "last event", "last scan", "files", "rescued"]
+    rows = [
+        [
+            name,
+            watch.get("mode") or "",
+            _ago(watch.get("last_event_at"), now),
+            _ago(watch.get("last_scan_at"), now),
+            number(_whole(watch.get("last_scan_files"))),
+            number(_whole(watch.get("rescued"))),
+        ]
+        for name, watch in watched
+    ]
+    table([Column(title, right=title in columns[4:], grows=title == "folder") for title in columns], rows, indent=2)
+    for name, watch in watched:
+        if watch.get("present") is False:
+            text(f"{name}: its folder is not there", style="bold red", indent=2)
+        elif watch.get("degraded"):
+            text(f"{name}: degraded: {watch.get('why')}", style="yellow", indent=2)
+
+
+def _ago(value: object, now: datetime) -> str:
+    instant = parsed(value)
+    return "never" if instant is None else relative(instant, now)
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _quarantined(status: Status) -> None:
+    reasons = status["quarantined"]
+    if not reasons:
+        return
+    heading("Quarantined")
+    rows = [(one["folder"], one["reason"], number(one["number"]), _meaning(one["reason"])) for one in reasons]
+    titles = [Column("folder"), Column("reason"), Column("images", right=True), Column("meaning", grows=True)]
+    table(titles, rows[:MOST_REASONS], indent=2)
+    if len(rows) > MOST_REASONS:
+        text(f"and {len(rows) - MOST_REASONS} more reasons; --json has them", indent=2)
+    text("`ingestor explain PATH` tells a file's story, `ingestor retry` puts it back in line", style="dim", indent=2)
+
+
+def _meaning(reason: str) -> str:
+    return REASONS.get(reason, "")
