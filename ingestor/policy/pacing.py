@@ -135,10 +135,10 @@ class TokenBucket:
 
     def to(self, at: float) -> TokenBucket:
         """The same bucket at a later instant."""
-        gone = max(0.0, at - self.at)
-        grown = gone * self.per_second * CAUTION if self.filling else 0.0
-        tokens = min(self.capacity, self.tokens + grown) if self.tokens < self.capacity else self.tokens
-        return replace(self, at=max(at, self.at), tokens=min(tokens, self.capacity))
+        if at <= self.at:
+            return self
+        grown = (at - self.at) * self.per_second * CAUTION if self.filling else 0.0
+        return replace(self, at=at, tokens=min(self.capacity, self.tokens + grown))
 
     def has_token(self, at: float, reserve: float = 0.0) -> bool:
         return at >= self.next_free_at(reserve)
