@@ -61,6 +61,8 @@ class EmbeddedEngine:
         self._wake = asyncio.Event()
         self._stopping = False
         self._failure: BaseException | None = None
+        self._turned_at = clock.monotonic()
+        self._is_at_gate = False
         self._disk_fault_until: float | None = None
         """Not None: a disk is at fault, and nothing new begins before (monotonic)."""
 
@@ -68,6 +70,11 @@ class EmbeddedEngine:
     def running(self) -> int:
         """How many paths are worked on now."""
         return len(self._running)
+
+    @property
+    def turned_at(self) -> float:
+        """When the loop last came round (monotonic): now, while it is held at the gate, as it may be for days."""
+        return self._clock.monotonic() if self._is_at_gate else self._turned_at
 
     @property
     def is_idle(self) -> bool:
@@ -92,6 +99,7 @@ class EmbeddedEngine:
     async def run(self) -> None:
         """Work until stopped. Raises `LedgerError`, and whatever else means that going on makes no sense."""
         while not self._stopping and self._failure is None:
+            self._turned_at = self._clock.monotonic()
             self._wake.clear()
             await self._pass_gate()
             if self._stopping or self._failure is not None:
@@ -107,7 +115,12 @@ class EmbeddedEngine:
             return
         gate = asyncio.ensure_future(self._ready())
         wake = asyncio.ensure_future(self._stopped())
-        await asyncio.wait({gate, wake}, return_when=asyncio.FIRST_COMPLETED)
+        self._is_at_gate = True
+        try:
+            await asyncio.wait({gate, wake}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._is_at_gate = False
+            self._turned_at = self._clock.monotonic()
         for task in (gate, wake):
             task.cancel()
         results = await asyncio.gather(gate, wake, return_exceptions=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from ingestor.engines import EmbeddedEngine
 from ingestor.model import Outcome, QueuedSource, Snoozed
@@ -14,6 +16,7 @@ from ingestor.runtime.folder_watch import FolderWatch
 from ingestor.runtime.memory import Memory
 from ingestor.runtime.now import RUNTIME_FACT, status_now
 from ingestor.runtime.parts import Parts
+from ingestor.runtime.pulse import Phase, Pulse
 from ingestor.runtime.reaper import Reaper
 from ingestor.runtime.recovery import recover
 
@@ -41,6 +44,16 @@ class Daemon:
             )
             for folder in parts.drop_folders()
         }
+        self.pulse = Pulse(
+            clock=parts.clock,
+            engine=self._engine,
+            settling=lambda: sum(feeder.unsettled for feeder in self._feeders.values()),
+        )
+        self._beside: list[Callable[[], Coroutine[Any, Any, None]]] = [self.pulse.run]
+
+    def beside(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Something that runs until all else has ended, the drain included, and on which nothing depends."""
+        self._beside.append(run)
 
     def stop(self) -> None:
         """Take nothing new, finish what is in flight within `drain`, and return from `run`."""
@@ -53,6 +66,15 @@ class Daemon:
 
     async def run(self) -> None:
         """Until stopped. Raises `LedgerError` where the ledger cannot be used any more."""
+        beside = [asyncio.create_task(run()) for run in self._beside]
+        try:
+            await self._run()
+        finally:
+            for one in beside:
+                one.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _run(self) -> None:
         parts = self._parts
         await recover(parts.tools)
         facts = {**parts.snapshots, RUNTIME_FACT: lambda: status_now(parts, self._recent)}
@@ -63,6 +85,7 @@ class Daemon:
         loops = [asyncio.create_task(run) for run in runs]
         working = asyncio.create_task(self._engine.run())
         stopping = asyncio.create_task(self._stop.wait())
+        self.pulse.phase = Phase.RUNNING
         parts.observer.notice("start", folders=len(watches))
         try:
             await asyncio.wait({working, stopping, *loops}, return_when=asyncio.FIRST_COMPLETED)
@@ -76,6 +99,7 @@ class Daemon:
 
     async def _wind_up(self, working: asyncio.Task[None], loops: list[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
         """No new files, no new requests; those in flight finish."""
+        self.pulse.phase = Phase.DRAINING
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)

@@ -201,3 +201,27 @@ async def test_aborting_ends_what_runs(clock: FakeClock, line: Line, flow: Flow)
     await running
     assert flow.ended == []
     assert engine.is_idle
+
+
+async def test_an_engine_that_is_idle_or_held_at_the_gate_still_comes_round() -> None:
+    clock = FakeClock()
+    line, gate = Line(clock), asyncio.Event()
+    engine = EmbeddedEngine(
+        ledger=line,  # type: ignore[arg-type]
+        ingest=Flow(clock, line),  # type: ignore[arg-type]
+        clock=clock,
+        observer=RecordingObserver(),
+        places=1,
+        ready=gate.wait,  # type: ignore[arg-type]
+    )
+    running = asyncio.create_task(engine.run())
+    await asyncio.sleep(0)
+    clock.advance(86_400)
+    assert engine.turned_at == clock.monotonic(), "held at the gate"
+    gate.set()
+    await clock.sleep(600)
+    assert clock.monotonic() - engine.turned_at <= 1.0, "idle: it looks at the ledger every second"
+    engine.stop()
+    await running
+    clock.advance(50)
+    assert clock.monotonic() - engine.turned_at >= 50, "stopped"
