@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.model import RateHeaders
-from ingestor.policy.pacing import Mark, RateRange, TokenBucket, refill_range
+from ingestor.policy.pacing import MARK_ANSWERS, Mark, RateRange, TokenBucket, refill_range
 
 
 def headers(limit=60, remaining=59, reset_in=2.0, now=1_000_000_000.0):
@@ -136,6 +136,44 @@ def test_reset_moves_by_one_refill_for_each_token_taken():
     seen = Mark(answers=40, unanswered=0, reset_at=160.0).refill_range(before)
     assert seen.low < 0.5 < seen.high
     assert seen.is_narrow
+
+
+def told(remaining, reset_at):
+    return RateHeaders(limit=60, remaining=remaining, reset_at=reset_at)
+
+
+def learned_one_by_one(answers):
+    """Each answer as (remaining, reset, requests still under way)."""
+    it = bucket(tokens=20.0, learned=True)
+    for remaining, reset_at, unanswered in answers:
+        it, taken = it.learn(told(remaining, reset_at), 0.0, oldest_at=0.0, unanswered=unanswered)
+        assert taken == 0
+    return it
+
+
+def test_answers_that_overtook_each_other_teach_no_wrong_refill():
+    in_order = [(30, 1000.0 + 2 * n, 0) for n in range(41)]
+    overtaken = [in_order[0]]
+    for first, second in zip(in_order[1::2], in_order[2::2], strict=True):
+        overtaken += [(*second[:2], 1), first]
+    for answers in (in_order, overtaken):
+        refill = learned_one_by_one(answers).refill
+        assert refill.low <= 0.5 <= refill.high
+        assert refill.is_narrow
+
+
+def test_an_overtaken_answer_is_counted_and_measures_nothing():
+    before = learned_one_by_one([(30, 1000.0, 0), (30, 1010.0, 0)])
+    after, _ = before.learn(told(30, 1004.0), 0.0, oldest_at=0.0)
+    assert after.answers == before.answers + 1
+    assert (after.mark, after.newest_reset_at) == (before.mark, 1010.0)
+
+
+def test_a_reset_that_stays_behind_is_believed_in_the_end():
+    it = learned_one_by_one([(30, 9000.0, 0)])
+    for _ in range(MARK_ANSWERS + 1):
+        it, _ = it.learn(told(30, 1000.0), 0.0, oldest_at=0.0)
+    assert it.newest_reset_at == 1000.0
 
 
 def test_an_unexplained_429_slows_down_and_answers_speed_up_again():
