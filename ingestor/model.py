@@ -121,8 +121,8 @@ class Payload:
     width_px: int
     height_px: int
     normalised: tuple[str, ...]
-    """What was done, in order, from `turned`, `first_frame`, `colour`, `resized`, `webp`, or one of `stripped`, `trimmed`
-    (metadata, or what was appended, taken out of bytes that comply otherwise); empty: nothing."""
+    """What was done, in order, from `turned`, `first_frame`, `colour`, `resized`, `webp`; or one of `stripped`,
+    `trimmed` (metadata, or what was appended, taken out of bytes that comply otherwise); empty: nothing."""
     profile: str
     """Which encoder made the bytes, and how: part of the idempotency key. `as-is` for untouched bytes."""
     warnings: tuple[str, ...] = ()
@@ -271,8 +271,19 @@ class Sighting:
     """Changes when the folder's purpose or metadata, or the sidecar, do."""
 
 
-Mark = tuple[int, int, int, int, int, str]
-"""A sighting as a listing of a million files can afford it: device, inode, size, mtime and ctime in ns, context."""
+Mark = tuple[int, int, int, int, int]
+"""A file's identity as a listing of a million can afford it: device, inode, size, mtime and ctime in ns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """The files that a listing of a directory has seen, by name."""
+
+    by_name: Mapping[str, Mark]
+    context: str
+    """The context of a file that has no sidecar."""
+    contexts: Mapping[str, str]
+    """The contexts of those that have one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from ingestor.model import (
     Known,
     Lane,
     LedgerEntry,
-    Mark,
+    Marks,
     Outcome,
     Payload,
     QueuedSource,
@@ -131,7 +131,7 @@ class Ledger(Protocol):
     async def known(self, folder: str, directory: str, names: Sequence[str] | None = None) -> Mapping[str, Known]:
         """What is held of the files of one directory (of those `names`, where given), by name."""
 
-    async def compare(self, folder: str, directory: str, marks: Mapping[str, Mark], *, whole: bool) -> Comparison:
+    async def compare(self, folder: str, directory: str, marks: Marks, *, whole: bool) -> Comparison:
         """Which names of a listing need a closer look: a pass over a million known files asks this, not `known`.
 
         `whole`: the directory has no other files, so that what is held besides is missing.

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, func, select, type_coerce
+from sqlalchemy import BigInteger, Connection, CursorResult, Text, and_, bindparam, func, select, type_coerce
 
 from ingestor.ledger.columns import unescape_path
 from ingestor.ledger.rows import VANISHED, identity_of
 from ingestor.ledger.schema import sources, uploads
-from ingestor.model import Comparison, Known, Mark, SourceState, State
+from ingestor.model import Comparison, Known, Mark, Marks, SourceState, State
 
 _KNOWN = (
     select(
@@ -59,41 +59,63 @@ def known(connection: Connection, folder: str, directory: str, names: Sequence[s
     }
 
 
-# Raw columns: a row of a million costs a third of what it does with every value made into what it stands for.
-_MARKS = select(
+_IN_DIRECTORY = and_(sources.c.folder == bindparam("folder"), sources.c.directory == bindparam("directory"))
+
+_IS_LIVE = and_(
+    sources.c.state == SourceState.DONE, sources.c.live_until > bindparam("now"), sources.c.reason.is_(None)
+)
+# As the database has them: a million rows have no time to be made into what they stand for.
+_MARK = (
     type_coerce(sources.c.name, Text),
     type_coerce(sources.c.device, BigInteger),
     type_coerce(sources.c.inode, BigInteger),
     sources.c.size_bytes,
     sources.c.mtime_ns,
     sources.c.ctime_ns,
-    sources.c.context,
-    and_(
-        sources.c.state == SourceState.DONE, sources.c.reason.is_(None), sources.c.live_until > bindparam("now")
-    ).label("is_live"),
-    and_(sources.c.put_away.is_(None), func.coalesce(sources.c.reason, "") != VANISHED).label("is_expected"),
-).where(sources.c.folder == bindparam("folder"), sources.c.directory == bindparam("directory"))
+)
+_MARKS = select(*_MARK, and_(_IS_LIVE, sources.c.context == bindparam("context"))).where(_IN_DIRECTORY)
 _MARKS_NAMED = _MARKS.where(_NAMED)
+_CONTEXTS = select(sources.c.name, sources.c.context).where(_IN_DIRECTORY, _IS_LIVE, _NAMED)
+_LIVE_NAMED = select(*_MARK, _IS_LIVE).where(_IN_DIRECTORY, _NAMED)
+_EXPECTED = select(sources.c.name).where(
+    _IN_DIRECTORY, sources.c.put_away.is_(None), func.coalesce(sources.c.reason, "") != VANISHED
+)
 
 
 def compare(
-    connection: Connection, folder: str, directory: str, marks: Mapping[str, Mark], now: datetime, *, whole: bool
+    connection: Connection, folder: str, directory: str, marks: Marks, now: datetime, *, whole: bool
 ) -> Comparison:
     """Which of the files that a listing has seen need a closer look, and which were not seen."""
-    where: dict[str, Any] = {"folder": folder, "directory": directory, "now": now}
+    where = {"folder": folder, "directory": directory, "now": now, "context": marks.context}
+    seen = marks.by_name
     if whole:
-        rows = connection.execute(_MARKS, where)
+        held = _marks(connection.execute(_MARKS, where))
     else:
-        rows = connection.execute(_MARKS_NAMED, {**where, "names": list(marks)})
-    live, missing = set(), []
-    for row in rows:
-        name = row[0]
-        if "\\" in name:
-            name = unescape_path(name)
-        seen = marks.get(name)
-        if seen is None:
-            if row[8]:
-                missing.append(name)
-        elif row[7] and seen == row[1:7]:
-            live.add(name)
-    return Comparison(strangers=tuple(name for name in marks if name not in live), missing=tuple(missing))
+        held = _marks(connection.execute(_MARKS_NAMED, {**where, "names": list(seen)}))
+    if held == seen and not marks.contexts:
+        return Comparison(strangers=(), missing=())
+    live = _unescaped(held)
+    if marks.contexts:
+        live |= dict.fromkeys(marks.contexts) | _live_with_sidecars(connection, where, marks.contexts)
+    strangers = sorted(name for name, mark in seen.items() if live.get(name) != mark)
+    missing = connection.execute(_EXPECTED, where).scalars() if whole else ()
+    return Comparison(strangers=tuple(strangers), missing=tuple(name for name in missing if name not in seen))
+
+
+def _live_with_sidecars(
+    connection: Connection, where: Mapping[str, Any], contexts: Mapping[str, str]
+) -> dict[str, Mark | None]:
+    named = {**where, "names": list(contexts)}
+    live = _unescaped(_marks(connection.execute(_LIVE_NAMED, named)))
+    held = {row.name: row.context for row in connection.execute(_CONTEXTS, named)}
+    return {name: mark for name, mark in live.items() if held.get(name) == contexts[name]}
+
+
+def _marks(result: CursorResult[Any]) -> dict[str, Mark | None]:
+    """The files of a directory by name; None for one whose id is not good."""
+    assert result.cursor is not None
+    return {row[0]: row[1:6] if row[6] else None for row in result.cursor}  # type: ignore[attr-defined]
+
+
+def _unescaped(marks: dict[str, Mark | None]) -> dict[str, Mark | None]:
+    return {unescape_path(name) if "\\" in name else name: mark for name, mark in marks.items()}

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, case, func, or_, select
 
 from ingestor.ledger.reads import _JOINED, _history
-from ingestor.ledger.rows import ledger_entry, split_path
+from ingestor.ledger.rows import join_path, ledger_entry, split_path
 from ingestor.ledger.schema import history, sources, uploads
 from ingestor.model import ContentId, HistoryEntry, Lane, LedgerEntry, SourceState, State
 
@@ -160,6 +160,16 @@ def folder_names(connection: Connection) -> Sequence[str]:
 def find_put_away(connection: Connection, places: Sequence[str]) -> Sequence[LedgerEntry]:
     statement = _JOINED.where(or_(*(sources.c.put_away == place for place in places)))
     return [ledger_entry(row) for row in connection.execute(statement)]
+
+
+def paths_of(connection: Connection, content_id: ContentId, limit: int) -> Sequence[tuple[str, str]]:
+    statement = (
+        select(sources.c.folder, sources.c.directory, sources.c.name)
+        .where(sources.c.content_id == content_id)
+        .order_by(sources.c.folder, sources.c.directory, sources.c.name)
+        .limit(limit)
+    )
+    return [(row.folder, join_path(row.directory, row.name)) for row in connection.execute(statement)]
 
 
 def source_sizes(connection: Connection, among: Sequence[int]) -> frozenset[int]:

@@ -114,6 +114,10 @@ class LedgerReader(SqlLedger):
         """The paths whose files were put away to one of these places."""
         return await self._read(overview.find_put_away, places)
 
+    async def paths_of(self, content_id: ContentId, limit: int) -> Sequence[tuple[str, str]]:
+        """Each (folder, path) with this content, in path order."""
+        return await self._read(overview.paths_of, content_id, limit)
+
     async def source_sizes(self, among: Sequence[int]) -> frozenset[int]:
         """Those of the sizes `among`, which are in order, that a file has whose content is known."""
         return await self._read(overview.source_sizes, among)

@@ -35,7 +35,6 @@ sources = Table(
     Column("folder", Text, primary_key=True),
     Column("directory", FsText, primary_key=True),
     Column("name", FsText, primary_key=True),
-    Column("root", FsText, nullable=False),
     Column("device", Unsigned64, nullable=False),
     Column("inode", Unsigned64, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -43,6 +42,11 @@ sources = Table(
     Column("ctime_ns", BigInteger, nullable=False),
     Column("context", Text, nullable=False),
     Column("state", Text, nullable=False),
+    # Until when the id is good that the manifest gives for this path; null when it gives none. A copy of the upload's
+    # `expires_at`: a scan of a million known files has no time to look at each one's upload, nor far into its row.
+    Column("live_until", Instant),
+    Column("reason", Text),
+    Column("root", FsText, nullable=False),
     Column("lane", Integer, nullable=False),
     Column("batch", Text),
     Column("ready_at", Instant, nullable=False),
@@ -51,10 +55,6 @@ sources = Table(
     Column("wanted_generation", Integer, nullable=False, server_default=text("0")),
     Column("listed_content_id", Text),
     Column("listed_generation", Integer),
-    # Until when the id is good that the manifest gives for this path; null when it gives none. A copy of the upload's
-    # `expires_at`, for a scan of a million known files has no time to look at each one's upload.
-    Column("live_until", Instant),
-    Column("reason", Text),
     Column("message", Text),
     Column("request_id", Text),
     Column("put_away", FsText),

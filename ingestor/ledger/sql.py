@@ -20,7 +20,7 @@ from ingestor.model import (
     Known,
     Lane,
     LedgerEntry,
-    Mark,
+    Marks,
     Payload,
     QueuedSource,
     Receipt,
@@ -63,7 +63,7 @@ class SqlLedger(ABC):
     async def known(self, folder: str, directory: str, names: Sequence[str] | None = None) -> Mapping[str, Known]:
         return await self._read(comparing.known, folder, directory, names)
 
-    async def compare(self, folder: str, directory: str, marks: Mapping[str, Mark], *, whole: bool) -> Comparison:
+    async def compare(self, folder: str, directory: str, marks: Marks, *, whole: bool) -> Comparison:
         return await self._read(comparing.compare, folder, directory, marks, self._clock.now(), whole=whole)
 
     async def take(self, sightings: Sequence[Sighting], lane: Lane, batch: str | None) -> None:
