@@ -2,92 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ingestor.cli.instants import parsed, when
-from ingestor.cli.tables import Column, facts, heading, table, text
+from ingestor.cli.supply import supply_words
+from ingestor.cli.tables import Column, blank, facts, heading, table, text
 from ingestor.observe.wording import in_words, number, size
 
-ENDS = (
-    ("to_upload", "to be uploaded"),
-    ("already_live", "already live"),
-    ("duplicates", "duplicates of another image"),
-    ("quarantined", "quarantined"),
-    ("deferred", "not ready yet"),
-    ("skipped", "skipped"),
+Planned = Mapping[str, Any]
+
+_ENDS = (
+    ("to_upload", "  to be uploaded"),
+    ("already_live", "  already live"),
+    ("duplicates", "  duplicates of those"),
+    ("quarantined", "  quarantined"),
+    ("deferred", "  not ready yet"),
+    ("skipped", "  skipped"),
 )
-KINDS = (("new", "new"), ("changed", "changed"), ("expired", "expired, uploaded again"), ("in_line", "waiting already"))
-WORK = (
+_KINDS = (
+    ("new", "new"),
+    ("changed", "changed since the last run"),
+    ("expired", "uploaded before, and expired"),
+    ("in_line", "in line already"),
+)
+_WORK = (
     ("as_found", "sent as found, byte for byte"),
     ("resized", "made smaller"),
     ("reencoded", "written anew as WebP"),
     ("turned", "turned upright"),
-    ("first_frame", "only the first frame sent"),
+    ("first_frame", "sent with only their first frame"),
 )
-REASONS = (("quarantined_reasons", "quarantined"), ("deferred_reasons", "not ready"), ("skipped_reasons", "skipped"))
+_REASONS = (("quarantined_reasons", "quarantined"), ("deferred_reasons", "not ready"), ("skipped_reasons", "skipped"))
 MOST_SHOWN = 10
 
 
-def print_plan(plan: dict[str, Any]) -> None:
-    rows: list[tuple[str, object]] = [("files found", number(plan["discovered"]))]
-    rows += [(f"  {title}", number(plan[name])) for name, title in ENDS if plan[name] or name == "to_upload"]
-    facts(rows)
-    _section(plan, "To be uploaded", KINDS)
-    _section(plan, "What is done to them", WORK)
-    _reasons(plan)
-    _forecast(plan)
+def print_plan(plan: Planned) -> None:
+    now = datetime.now(UTC)
+    facts([("files found", number(plan["discovered"])), *_counted(plan, _ENDS)])
+    _section("To be uploaded", _counted(plan, _KINDS))
+    _section("What is done to them", _counted(plan, _WORK))
+    _not_uploaded(plan)
+    _section("Quota and time", _quota_and_time(plan, now))
+    _warnings(plan)
 
 
-def _section(plan: dict[str, Any], title: str, names: tuple[tuple[str, str], ...]) -> None:
-    rows: list[tuple[str, object]] = [(said, number(plan[name])) for name, said in names if plan[name]]
+def _counted(plan: Planned, names: Sequence[tuple[str, str]]) -> list[tuple[str, object]]:
+    return [(said, number(plan[name])) for name, said in names if plan[name]]
+
+
+def _section(title: str, rows: Sequence[tuple[str, object]]) -> None:
     if rows:
-        text("")
         heading(title)
         facts(rows, indent=2)
 
 
-def _reasons(plan: dict[str, Any]) -> None:
-    rows = [(title, why, number(count)) for name, title in REASONS for why, count in plan[name].items()]
+def _not_uploaded(plan: Planned) -> None:
+    rows = [(title, why, number(count)) for name, title in _REASONS for why, count in plan[name].items()]
     if rows:
-        text("")
         heading("Not uploaded, and why")
-        table([Column("what"), Column("reason", grows=True), Column("files", right=True)], rows)
+        table([Column("what"), Column("reason", grows=True), Column("files", right=True)], rows, indent=2)
     problems = plan["problems"]
     if problems:
-        text("")
-        for problem in problems[:MOST_SHOWN]:
-            text(f"{problem['path']}: {problem['message'] or problem['reason']}", indent=2)
-        if len(problems) > MOST_SHOWN:
-            text(f"and {number(len(problems) - MOST_SHOWN)} more; --json lists them", indent=2)
+        blank()
+    for problem in problems[:MOST_SHOWN]:
+        text(f"{problem['path']}: {problem['reason']}: {problem['message']}", indent=2)
+    if len(problems) > MOST_SHOWN:
+        text(f"and {number(len(problems) - MOST_SHOWN)} more; --json lists them", indent=2)
 
 
-def _forecast(plan: dict[str, Any]) -> None:
-    quota = plan["quota"]
-    whose = "as the API says" if quota["learned"] else "as the settings say"
-    now = datetime.now(UTC)
-    text("")
-    heading("Quota and time")
-    ends_at = parsed(plan["ends_at"]) or now
-    facts(
-        [
-            ("tokens needed", f"{number(plan['tokens'])} ({size(plan['bytes_read'])} to be read)"),
-            (
-                "quota",
-                f"{number(quota['left'])} of {number(quota['capacity'])} there now, {number(quota['per_minute'])} a "
-                f"minute, {whose}",
-            ),
-            ("takes", f"{in_words(plan['seconds'])} at least" if plan["seconds"] else "no waiting for quota"),
-            ("ends", when(ends_at, now)),
-            ("alive at once", f"{number(plan['largest_alive_set'])} ids at most"),
-        ],
-        indent=2,
-    )
+def _quota_and_time(plan: Planned, now: datetime) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = [
+        ("tokens needed", f"{number(plan['tokens'])}, for {size(plan['bytes_read'])} of images"),
+        ("quota", supply_words(plan["quota"])),
+    ]
+    if plan["seconds"] > 0:
+        ends_at = parsed(plan["ends_at"]) or now
+        rows.append(("takes", f"{in_words(plan['seconds'])} at least, until {when(ends_at, now)}"))
+    elif plan["tokens"]:
+        rows.append(("takes", "no waiting: the quota has tokens for all of them now"))
+    alive = number(plan["quota"]["largest_alive_set"])
+    rows.append(("alive at once", f"{alive} ids at most, since each lives for 24 hours"))
+    return rows
+
+
+def _warnings(plan: Planned) -> None:
     if plan["expired_before_end"]:
+        blank()
         text(
             f"{number(plan['expired_before_end'])} ids of this run will have expired before its last image is "
-            "uploaded: take fewer images at once, or a higher tier",
-            style="yellow",
+            "uploaded: ask for a higher tier, or upload in parts as they are needed",
+            style="bold yellow",
         )
     if plan["live_that_end_before"]:
-        text(f"{number(plan['live_that_end_before'])} ids that are live now will have expired by then", style="yellow")
+        blank()
+        ended = number(plan["live_that_end_before"])
+        text(f"{ended} of the ids that are live now will have expired when this run ends", style="yellow")

@@ -42,11 +42,17 @@ class Cell:
     style: str
 
 
-def heading(line: str) -> None:
-    """What the lines below it are about, after an empty line."""
+def heading(line: str, *, gap: bool = True) -> None:
+    """What the lines below it are about, after an empty line (the `gap`)."""
     from rich.text import Text
 
-    _print(Text(f"\n{clean_text(line)}", style="bold"))
+    if gap:
+        blank()
+    _print(Text(clean_text(line), style="bold"))
+
+
+def blank() -> None:
+    out("")
 
 
 def text(line: str, *, style: str = "", indent: int = 0) -> None:
