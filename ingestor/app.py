@@ -14,6 +14,7 @@ from ingestor.errors import LedgerUnreadable
 from ingestor.files_api import ApiKey, Breaker, HttpFilesApi, ResilientFilesApi, Timeouts
 from ingestor.images import ImagePool, clear_spool
 from ingestor.ledger import LedgerLock, LedgerReader, SqliteLedger
+from ingestor.observe.cleaning import redact
 from ingestor.pipeline import Tools
 from ingestor.ports import Clock, NormaliseRules, Observer
 from ingestor.quota import LocalQuota
@@ -161,7 +162,7 @@ async def open_api(
 async def _address(settings: Settings) -> AsyncIterator[tuple[str, ApiKey]]:
     """Where the API is and what it takes for a key."""
     if not settings.api.is_sandbox:
-        yield settings.api.base_url, ApiKey(file=settings.api.key_file)
+        yield settings.api.base_url, ApiKey(file=settings.api.key_file, hide=redact)
         return
     from ingestor.sandbox import DEFAULT_KEY, Sandbox, SandboxHeld, SandboxOptions
 

@@ -6,6 +6,7 @@ Every step may be repeated: a crash between any two is healed by the next call, 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import json
 import os
@@ -172,8 +173,10 @@ def _move_sidecar(image: Path, name: str, directory: int) -> None:
 def _write_error(source: SourceFile, name: str, error: Mapping[str, Json], directory: int) -> None:
     """`STEM.error.json`; `STEM.EXT.error.json` where another image of that stem has it."""
     about: dict[str, Any] = {"v": ERROR_VERSION, "path": source.path, "file": name, **error}
-    scratch = f".ingestor-{os.getpid()}-{id(about):x}.part"
-    file = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    # The same name for the same file each time: what a killed run has left is written over, and stays nobody's litter.
+    scratch = f".ingestor-{hashlib.sha256(os.fsencode(source.path)).hexdigest()[:16]}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = os.open(scratch, flags, 0o600, dir_fd=directory)
     try:
         with os.fdopen(file, "wb") as to:
             to.write(_json_bytes(about))
