@@ -3,7 +3,7 @@
 `shape` is what there is to set; `load` reads it; `settings_schema` describes it to editors.
 """
 
-from ingestor.settings.loading import adhoc_folder, load
+from ingestor.settings.loading import adhoc_folder, load, survey
 from ingestor.settings.metadata import PLACEHOLDERS
 from ingestor.settings.schema import settings_schema
 from ingestor.settings.shape import (
@@ -43,6 +43,7 @@ __all__ = [
     "parse_bytes",
     "parse_seconds",
     "settings_schema",
+    "survey",
     "write_bytes",
     "write_seconds",
 ]

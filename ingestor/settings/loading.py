@@ -20,9 +20,12 @@ from ingestor.settings.not_yet import take_out_not_yet
 from ingestor.settings.places import Layer, Loc, Place
 from ingestor.settings.reading import FILE_BYTES, read_yaml
 from ingestor.settings.shape import FolderSettings, Section, Settings
-from ingestor.settings.wording import dotted, nearest, sentence
+from ingestor.settings.wording import dotted, holds_key, nearest, sentence
 
 DEFAULT_FILE = Path("config/ingestor.yaml")
+KEY_ARGUMENT = (
+    "holds what looks like an API key, which others can see in a command line; put it in AUROUS_API_KEY or in a key file"
+)
 _STAND_INS = {"path": "/", "purpose": "reference"}
 """For required settings that are wrong, so that the rest can still be checked."""
 
@@ -34,17 +37,31 @@ def load(config: Path | None, environ: Mapping[str, str], overrides: Mapping[str
     has names with dots (`api.concurrency`, `folders.0.settle`) and values as the file would have
     them; None is "not given". Raises `SettingsError` with every mistake there is.
     """
+    settings, problems = survey(config, environ, overrides)
+    if problems or settings is None:
+        raise SettingsError(problems)
+    return settings
+
+
+def survey(
+    config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> tuple[Settings | None, list[Problem]]:
+    """What `load` gives, as far as it can be told, and every mistake.
+
+    What is wrong has its default, and a folder whose path is wrong is left out. None: nothing could be read.
+    """
     file = config or Path(environ.get(CONFIG_VARIABLE) or DEFAULT_FILE)
-    layer, problems = read_yaml(_bytes_of(file), str(file))
+    try:
+        layer, problems = read_yaml(_bytes_of(file), str(file))
+    except SettingsError as error:
+        return None, error.problems
     if layer is None:
         # Nothing is known of what the file meant to say: to go on would only add false alarms.
-        raise SettingsError(_in_order(problems))
+        return None, _in_order(problems)
     problems += lay_environment(layer, environ)
     problems += _lay_overrides(layer, overrides or {})
     settings, found = _check(layer, Path(os.path.abspath(file)))
-    if problems or found:
-        raise SettingsError(_in_order(problems + found))
-    return settings
+    return settings, _in_order(problems + found)
 
 
 def adhoc_folder(
@@ -66,6 +83,8 @@ def adhoc_folder(
     name = absolute.name or "root"
     given["name"] = name if name not in taken_names else f"{name[:90]}-{_short_hash(absolute)}"
     arguments = {"path": str(path), "name": str(path), "purpose": "--purpose", "metadata": "--metadata"}
+    if holds_key(given["metadata"]):
+        raise SettingsError([Place("--metadata").problem(KEY_ARGUMENT)])
     try:
         folder = FolderSettings.model_validate(given)
     except ValidationError as error:
@@ -108,6 +127,8 @@ def _lay_overrides(layer: Layer, overrides: Mapping[str, Any]) -> Iterator[Probl
     """Lay them over the rest one by one, a whole section before what is inside it; None is "not given"."""
     given = [(name.split("."), value) for name, value in overrides.items() if value is not None]
     for steps, value in sorted(given, key=lambda one: len(one[0])):
+        if holds_key(value):
+            yield Place("command line").problem(f"{'.'.join(steps)}: {KEY_ARGUMENT}")
         patch = copy.deepcopy(value)
         for step in reversed(steps):
             patch = {step: patch}
@@ -131,8 +152,17 @@ def _check(layer: Layer, file: Path) -> tuple[Settings, list[Problem]]:
         return Settings(), problems
     settings._source_file = file
     usable = [(number, folder) for number, folder in enumerate(settings.folders) if number not in broken]
-    problems += [layer.problem(loc, said) for loc, said in mistakes(settings, usable)]
-    return settings, problems
+    found = list(mistakes(settings, usable))
+    problems += [layer.problem(loc, said) for loc, said in found]
+    unusable = broken | {int(loc[1]) for loc, _ in found if loc[0] == "folders" and loc[2:] == ("path",)}
+    kept = tuple(folder for number, folder in enumerate(settings.folders) if number not in unusable)
+    return settings if not unusable else _with_folders(settings, kept), problems
+
+
+def _with_folders(settings: Settings, folders: tuple[FolderSettings, ...]) -> Settings:
+    changed = settings.model_copy(update={"folders": folders})
+    changed._source_file = settings.source_file
+    return changed
 
 
 def _translated(layer: Layer, error: ErrorDetails) -> Iterator[Problem]:
