@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml config/constraints.txt
 run: setup ## the main job once: sandbox API, sample images, manifest
 	@$(BIN)/python tests/samples.py .run/inbox
 	@cp config/quickstart.yaml .run/quickstart.yaml
-	@$(BIN)/ingestor backfill --verbose --config $(CONFIG); code=$$?; \
+	@INGESTOR_LOG__FORMAT=console $(BIN)/ingestor backfill --verbose --config $(CONFIG); code=$$?; \
 	  echo; echo "The manifest ($$(wc -l < .run/var/manifest.jsonl) lines, .run/var/manifest.jsonl):"; cat .run/var/manifest.jsonl; \
 	  test $$code -eq 0 -o $$code -eq 3
 

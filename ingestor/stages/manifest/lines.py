@@ -12,6 +12,11 @@ from ingestor.model import HistoryEntry, Json
 
 VERSION = 1
 
+_ORDER = (
+    *("reason", "message", "source", "sha256", "idempotency_key", "generation", "file_id", "purpose", "mime_type"),
+    *("size_bytes", "width_px", "height_px", "created_at", "expires_at", "metadata", "replayed", "normalised"),
+    *("sent_sha256", "request_id"),
+)
 _HEAD = re.compile(rb'\{"v": \d+, "seq": (\d{1,15}), "at": "([^"]+)", ')
 _TEXT = rb'("(?:[^"\\]|\\.)*")'
 _PLACE = re.compile(_HEAD.pattern + rb'"event": "\w+", "folder": ' + _TEXT + rb', "path": ' + _TEXT + rb"[,}]")
@@ -26,8 +31,13 @@ def manifest_line(entry: HistoryEntry) -> dict[str, Any]:
         "event": entry.event,
         "folder": entry.folder,
         "path": entry.path,
-        **entry.detail,
+        **{name: entry.detail[name] for name in sorted(entry.detail, key=_place)},
     }
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Fields stand as people read them: which file, which id, for how long, then the rest."""
+    return (_ORDER.index(name), "") if name in _ORDER else (len(_ORDER), name)
 
 
 def at_text(entry: HistoryEntry) -> str:
