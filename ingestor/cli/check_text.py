@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from ingestor.cli.checks import Finding
-from ingestor.cli.tables import Column, table
+from ingestor.cli.finding import Finding
+from ingestor.cli.tables import Cell, Column, blank, table, text
 
-MARKS = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
+_MARKS = {"ok": Cell("ok", "green"), "warning": Cell("warning", "yellow"), "wrong": Cell("WRONG", "bold red")}
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    rows = [(MARKS[finding.level], finding.area, finding.message) for finding in findings]
-    table([Column(""), Column("area"), Column("", grows=True)], rows, indent=0)
+    rows = [(_MARKS[finding.level], finding.area, finding.message) for finding in findings]
+    table([Column(""), Column(""), Column("", grows=True)], rows, titles=False)
+    levels = Counter(finding.level for finding in findings)
+    blank()
+    text(f"{levels['wrong'] or 'nothing'} wrong, {levels['warning'] or 'no'} warnings")

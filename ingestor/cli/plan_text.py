@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ingestor.cli.instants import parsed, when
+from ingestor.cli.instants import local, parsed
 from ingestor.cli.supply import supply_words
 from ingestor.cli.tables import Column, blank, facts, heading, table, text
 from ingestor.observe.wording import in_words, number, size
@@ -79,7 +79,7 @@ def _quota_and_time(plan: Planned, now: datetime) -> list[tuple[str, object]]:
     ]
     if plan["seconds"] > 0:
         ends_at = parsed(plan["ends_at"]) or now
-        rows.append(("takes", f"{in_words(plan['seconds'])} at least, until {when(ends_at, now)}"))
+        rows.append(("takes", f"{in_words(plan['seconds'])} at least, until {local(ends_at)}"))
     elif plan["tokens"]:
         rows.append(("takes", "no waiting: the quota has tokens for all of them now"))
     alive = number(plan["quota"]["largest_alive_set"])

@@ -73,11 +73,11 @@ def facts(pairs: Pairs, *, indent: int = 0) -> None:
     _fill(drawn, pairs, indent)
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[object]], *, indent: int = 0) -> None:
+def table(columns: Sequence[Column], rows: Sequence[Sequence[object]], *, indent: int = 0, titles: bool = True) -> None:
     """Rows below titles, without lines around them."""
     from rich.table import Table
 
-    drawn = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    drawn = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), show_header=titles)
     for column in columns:
         drawn.add_column(
             column.title, justify="right" if column.right else "left", overflow="fold", no_wrap=not column.grows
