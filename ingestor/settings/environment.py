@@ -18,6 +18,8 @@ from ingestor.settings.wording import KEY_LOOK, nearest
 PREFIX = "INGESTOR_"
 CONFIG_VARIABLE = "INGESTOR_CONFIG"
 DELIMITER = "__"
+KEY_VARIABLES = frozenset({"INGESTOR_API_KEY", "INGESTOR_AUROUS_API_KEY"})
+"""Where somebody would put the API key who knows all other names."""
 
 
 def lay_environment(layer: Layer, environ: Mapping[str, str]) -> Iterator[Problem]:
@@ -67,6 +69,9 @@ def _misnamed(environ: Mapping[str, str]) -> Iterator[Problem]:
     known = {name.replace(DELIMITER, "_"): name for name in _variable_names(Settings, PREFIX)}
     for name in environ:
         if not name.upper().startswith(PREFIX) or _is_ours(name) or name == CONFIG_VARIABLE:
+            continue
+        if name.upper() in KEY_VARIABLES:
+            yield Place(name).problem("is not where the API key is read from; name the variable AUROUS_API_KEY")
             continue
         meant = known.get(name.upper().replace(DELIMITER, "_"))
         if meant:

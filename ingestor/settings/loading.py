@@ -24,7 +24,8 @@ from ingestor.settings.wording import dotted, holds_key, nearest, sentence
 
 DEFAULT_FILE = Path("config/ingestor.yaml")
 KEY_ARGUMENT = (
-    "holds what looks like an API key, which others can see in a command line; put it in AUROUS_API_KEY or in a key file"
+    "holds what looks like an API key, which others can see in a command line; "
+    "put it in AUROUS_API_KEY or in a key file"
 )
 _STAND_INS = {"path": "/", "purpose": "reference"}
 """For required settings that are wrong, so that the rest can still be checked."""

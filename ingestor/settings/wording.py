@@ -21,6 +21,15 @@ def without_keys(text: str) -> str:
     return KEY_LOOK.sub("(an API key)", text)
 
 
+def holds_key(value: Any) -> bool:
+    """Whether there is what looks like an API key anywhere in plain data."""
+    if isinstance(value, dict):
+        return any(holds_key(part) for pair in value.items() for part in pair)
+    if isinstance(value, (list, tuple)):
+        return any(holds_key(part) for part in value)
+    return isinstance(value, str) and KEY_LOOK.search(value) is not None
+
+
 def quoted(value: Any) -> str:
     """A value as one would write it in the file, cut short."""
     if value is None:

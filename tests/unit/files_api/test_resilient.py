@@ -630,3 +630,28 @@ async def test_the_rates_of_a_fake_bucket_reach_the_quota(tmp_path: Path) -> Non
     api = resilient_api(inner, clock, upload_quota=quota)
     await api.upload(an_upload(tmp_path))
     assert (quota.status().capacity, quota.status().left, quota.status().learned) == (60, 59, True)
+
+
+# -- order -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after", [5.0, 300.0])
+async def test_with_a_backlog_of_a_thousand_a_fresh_drop_is_the_next_that_the_api_sees(
+    tmp_path: Path, after: float
+) -> None:
+    clock = FakeClock()
+    bucket = ServerBucket(clock)
+    inner = FakeFilesApi(clock, bucket=bucket, latency=lambda: 0.8)
+    quota = LocalQuota(capacity=60, per_minute=30, at_once=8, clock=clock)
+    api = resilient_api(inner, clock, upload_quota=quota, concurrency=8)
+    old, fresh = keys(1000), IdempotencyKey("ing1-fresh")
+    backlog = [asyncio.ensure_future(api.upload(an_upload(tmp_path, key=key, lane=Lane.BACKFILL))) for key in old]
+    await clock.sleep(after)
+    sent, asked_at = len(inner.calls), clock.monotonic()
+    await api.upload(an_upload(tmp_path, key=fresh, lane=Lane.FRESH))
+    overtaken_by = [key for _, key in inner.calls[sent:]].index(fresh)
+    assert overtaken_by == 0
+    assert clock.monotonic() - asked_at <= 2.1 + 0.8
+    api.stop()
+    await asyncio.gather(*backlog, return_exceptions=True)
+    assert bucket.refused == 0

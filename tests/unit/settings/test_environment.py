@@ -144,3 +144,22 @@ def test_an_api_key_in_a_setting_is_refused_and_not_shown(based: Any) -> None:
 
 def test_other_variables_are_none_of_our_business(based: Any) -> None:
     based.load({"INGESTOR_TEST_POSTGRES_URL": "x", "INGESTOR_CONFIG": "y", "AUROUS_API_KEY": "z", "HOME": "/"})
+
+
+@pytest.mark.parametrize("name", ["INGESTOR_API_KEY", "INGESTOR_AUROUS_API_KEY", "ingestor_api_key"])
+def test_a_key_under_a_name_that_nobody_reads_is_told_and_not_shown(based: Any, name: str) -> None:
+    assert based.mistakes({name: "al_live_abcdefgh1234"}) == [
+        f"{name}: is not where the API key is read from; name the variable AUROUS_API_KEY"
+    ]
+
+
+def test_without_variables_pydantic_settings_is_not_even_imported(based: Any) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from pathlib import Path; from ingestor.settings import load; "
+        f"load(Path({str(based.path)!r}), {{'HOME': '/'}}); "
+        "sys.exit(any(name.startswith('pydantic_settings') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

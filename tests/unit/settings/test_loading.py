@@ -260,6 +260,42 @@ def test_an_override_reaches_into_a_folder(file: Any) -> None:
     assert file.load(folders__0__settle="7s").folders[0].settle == 7.0
 
 
+def test_an_override_of_a_section_goes_before_one_inside_of_it_whichever_came_first(file: Any) -> None:
+    for names in (("api", "api.timeout"), ("api.timeout", "api")):
+        values = {"api": {"concurrency": 3, "timeout": "9s"}, "api.timeout": "7s"}
+        api = load(file.write("").path, {}, {name: values[name] for name in names}).api
+        assert (api.concurrency, api.timeout) == (3, 7.0)
+
+
+@pytest.mark.parametrize("folder", [[], "x", 5, True])
+def test_an_override_inside_of_what_has_no_inside_is_told(file: Any, folder: Any) -> None:
+    file.folders("in").write("folders: [{path: in, purpose: reference}]")
+    with pytest.raises(SettingsError) as caught:
+        load(file.path, {}, {"folders.0": folder, "folders.0.path": "in"})
+    assert {problem.file for problem in caught.value.problems} == {"command line"}
+
+
+def test_overrides_are_left_as_they_were_given(file: Any) -> None:
+    file.folders("in").write("folders: [{path: in, purpose: reference}]")
+    overrides = {"folders": [{"path": "in", "purpose": "reference"}], "folders.0.settle": "7s", "api": {}}
+    assert load(file.path, {}, {**overrides, "api.timeout": "5s"}).folders[0].settle == 7.0
+    assert overrides == {"folders": [{"path": "in", "purpose": "reference"}], "folders.0.settle": "7s", "api": {}}
+
+
+def test_a_key_on_the_command_line_is_refused_and_not_shown(file: Any) -> None:
+    mistakes = file.write("").mistakes(api__key_file="al_live_abcdefgh1234")
+    assert mistakes == [
+        "command line: api.key_file: holds what looks like an API key, which others can see in a command line; "
+        "put it in AUROUS_API_KEY or in a key file"
+    ]
+
+
+def test_the_key_in_the_environment_is_no_setting_and_stands_in_none(file: Any) -> None:
+    file.folders("in").write("folders: [{path: in, purpose: reference}]")
+    settings = file.load({"AUROUS_API_KEY": "al_live_abcdefgh1234"})
+    assert "abcdefgh" not in f"{settings!r}{settings.redacted()}"
+
+
 # -- folders from the command line -----------------------------------------------------------------
 
 
@@ -297,3 +333,10 @@ def test_mistakes_of_an_adhoc_folder_name_the_argument(tmp_path: Path) -> None:
     ]
     (said,) = problems_of(tmp_path / "gone", "reference", {})
     assert said.startswith(f'{tmp_path}/gone: "{tmp_path}/gone" does not exist')
+
+
+def test_a_key_in_the_metadata_of_an_adhoc_folder_is_refused_and_not_shown(tmp_path: Path) -> None:
+    for metadata in ({"a": ["al_live_abcdefgh1234"]}, {"al_live_abcdefgh1234": {"b": 1}}):
+        (said,) = problems_of(tmp_path, "reference", metadata)
+        assert said.startswith("--metadata: holds what looks like an API key")
+        assert "abcdefgh" not in said
