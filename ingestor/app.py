@@ -130,6 +130,7 @@ async def open_api(
         uploads = LocalQuota(
             capacity=settings.api.quota.burst,
             per_minute=settings.api.quota.per_minute,
+            at_once=settings.api.concurrency,
             clock=clock,
             observer=observer,
             state=facts.get(UPLOAD_QUOTA_FACT),
