@@ -193,3 +193,13 @@ def test_nothing_shows_the_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("value", "usual"), [(OLD, True), ("og_0123", True), ("sk_123", False), ("al_live_", False)])
 def test_the_usual_look_is_that_of_the_contract(value: str, usual: bool) -> None:
     assert ApiKey.looks_usual(value) is usual
+
+
+def test_each_key_is_told_to_whoever_hides_it_before_it_is_used(tmp_path: Path) -> None:
+    hidden: list[str] = []
+    file = write(tmp_path / "key", OLD)
+    key = ApiKey(file=file, hide=hidden.append)
+    key.current()
+    write(file, NEW)
+    key.current()
+    assert set(hidden) == {OLD, NEW}
