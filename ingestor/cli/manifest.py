@@ -2,6 +2,8 @@
 
 For each path its present line, as in the manifest file, but each only once. No signed URL is in it: ask `ingestor url`
 for one. --live leaves out what cannot be used any more.
+
+--compact exports nothing: it makes the manifest file itself smaller, by the lines that later ones have replaced.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ingestor.cli.common import Config, Json, run, settings_of
+from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
 from ingestor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,10 +28,16 @@ def command(
     live: Annotated[bool, typer.Option("--live", help="Only ids that are good now.")] = False,
     folder: Annotated[str | None, typer.Option(metavar="NAME", help="Only this folder's.")] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there, whole or not at all.")] = None,
+    compact: Annotated[bool, typer.Option("--compact", help="Shorten the manifest file itself.")] = False,
     json: Json = False,
 ) -> None:
     if form not in FORMATS:
         raise UsageError(f"--format is one of {', '.join(FORMATS)}, not {form}")
+    if compact:
+        if live or folder is not None or output is not None:
+            raise UsageError("--compact is about the manifest file, and goes with no other option")
+        run(_compact(settings_of(config), json=json))
+        return
     run(_export(settings_of(config), "json" if json else form, folder, output, live=live))
 
 
@@ -45,3 +53,18 @@ async def _export(settings: Settings, form: str, folder: str | None, output: Pat
             async for line in present_lines(ledger, folder=folder, live=live):
                 writer.write(line)
             writer.end()
+
+
+async def _compact(settings: Settings, *, json: bool) -> None:
+    from ingestor.app import open_ledger
+    from ingestor.observe.wording import number
+    from ingestor.stages.manifest import Manifest
+
+    async with open_ledger(settings) as ledger:
+        manifest = Manifest(settings.manifest, ledger)
+        await manifest.open()
+        removed = await manifest.compact()
+    if json:
+        out_json({"removed": removed})
+    else:
+        out(f"{number(removed)} lines removed, which later ones had replaced: {settings.manifest}")

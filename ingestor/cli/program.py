@@ -16,6 +16,7 @@ from ingestor import __version__
 from ingestor.cli.exits import Exit, Failed, guarded
 
 COMMANDS = {
+    "init": "ask a few questions and write a commented settings file",
     "watch": "run until stopped: scan, then watch the configured drop folders",
     "backfill": "one pass over the drop folders, or over the given paths, then exit",
     "plan": "what a backfill would do: sends nothing, writes nothing",
