@@ -27,3 +27,15 @@ def on_signals(stop: Callable[[], None], abort: Callable[[], None]) -> Iterator[
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def on_signal(number: int, call: Callable[[], None]) -> Iterator[None]:
+    """While inside, each such signal calls `call`."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(number, call)
+    try:
+        yield
+    finally:
+        # Not back to the default, which would end the process between two lives.
+        signal.signal(number, signal.SIG_IGN)

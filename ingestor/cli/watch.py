@@ -1,47 +1,100 @@
 """`ingestor watch`.
 
-SIGTERM and SIGINT end it after what is in flight, within the setting `drain`; a second one ends it at once.
+SIGTERM and SIGINT end it after what is in flight, within the setting `drain`; a second one ends it at once. SIGHUP
+reads the settings again; wrong ones are refused, told, and the old ones stay.
 """
 
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestor.cli.common import Config, run, settings_of
 from ingestor.cli.exits import Exit, Failed
-from ingestor.errors import UsageError
+from ingestor.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
+    from ingestor.ledger import SqliteLedger
+    from ingestor.observe.recent import Recent
+    from ingestor.ports import Observer
     from ingestor.settings import Settings
 
 
 def command(config: Config = None) -> None:
-    settings = settings_of(config)
-    if not settings.folders:
-        raise UsageError(f"{settings.source_file}: no `folders` are set; add at least one")
-    came = run(_watch(settings))
+    came = run(_Watching(config).run())
     if signal.SIGINT in came:
         raise Failed(Exit.INTERRUPTED, "interrupted; what was left is taken up at the next start")
 
 
-async def _watch(settings: Settings) -> list[int]:
-    from ingestor.app import assemble, hold_ledger
-    from ingestor.cli.signals import on_signals
-    from ingestor.observe.logs import LogObserver, configure_logs
-    from ingestor.observe.recent import Recent
-    from ingestor.observe.several import Observers
-    from ingestor.runtime.daemon import Daemon
-    from ingestor.runtime.system_clock import SystemClock
+class _Watching:
+    """A daemon, and after each SIGHUP another one with the settings as they are then."""
 
-    configure_logs(settings.log.level, settings.log.format)
-    recent = Recent(SystemClock())
-    observer = Observers(LogObserver(), recent)
-    async with (
-        hold_ledger(settings, "ingestor watch") as ledger,
-        assemble(settings, ledger=ledger, folders=settings.folders, observer=observer, patient=True) as parts,
-    ):
-        daemon = Daemon(parts, recent)
-        with on_signals(daemon.stop, daemon.abort) as came:
-            await daemon.run()
-        return came
+    def __init__(self, config: Path | None) -> None:
+        self._config = config
+        self._next: Settings | None = None
+
+    async def run(self) -> list[int]:
+        """Until a signal ends it; the signals that came."""
+        from ingestor.app import hold_ledger
+        from ingestor.observe.logs import LogObserver
+        from ingestor.observe.recent import Recent
+        from ingestor.observe.several import Observers
+        from ingestor.runtime.system_clock import SystemClock
+
+        self._next = settings = self._settings()
+        recent = Recent(SystemClock())
+        observer = Observers(LogObserver(), recent)
+        async with hold_ledger(settings, "ingestor watch") as ledger:
+            came: list[int] = []
+            while self._next is not None and not came:
+                settings, self._next = self._next, None
+                came = await self._one_life(settings, ledger, observer, recent)
+            return came
+
+    def _settings(self) -> Settings:
+        settings = settings_of(self._config)
+        if not settings.folders:
+            raise UsageError(f"{settings.source_file}: no `folders` are set; add at least one")
+        return settings
+
+    async def _one_life(
+        self, settings: Settings, ledger: SqliteLedger, observer: Observer, recent: Recent
+    ) -> list[int]:
+        from ingestor.app import assemble
+        from ingestor.cli.signals import on_signal, on_signals
+        from ingestor.observe.logs import configure_logs
+        from ingestor.runtime.daemon import Daemon
+        from ingestor.runtime.service_manager import ServiceManager
+
+        configure_logs(settings.log.level, settings.log.format)
+        async with assemble(
+            settings, ledger=ledger, folders=settings.folders, observer=observer, patient=True
+        ) as parts:
+            daemon = Daemon(parts, recent)
+            manager = ServiceManager(daemon.pulse, daemon.sentence, clock=parts.clock)
+            daemon.beside(manager.run)
+
+            def reload() -> None:
+                if self._read_again(settings, observer):
+                    manager.reloading()
+                    daemon.stop()
+
+            with on_signals(daemon.stop, daemon.abort) as came, on_signal(signal.SIGHUP, reload):
+                await daemon.run()
+            return came
+
+    def _read_again(self, old: Settings, observer: Observer) -> bool:
+        """Whether there are new settings that can be used; if not, why is told."""
+        try:
+            fresh = self._settings()
+        except (SettingsError, UsageError) as error:
+            observer.notice("settings_refused", message=str(error))
+            return False
+        if fresh.ledger != old.ledger:
+            message = f"{fresh.source_file}: another `ledger` is taken up by a restart only; all old settings stay"
+            observer.notice("settings_refused", message=message)
+            return False
+        observer.notice("settings_reloaded", message=str(fresh.source_file))
+        self._next = fresh
+        return True

@@ -47,6 +47,7 @@ LEVELS: Mapping[str, int] = MappingProxyType(
         "key_unusual": logging.WARNING,
         "quota_shared": logging.WARNING,
         # this machine
+        "settings_refused": logging.ERROR,
         "disk_paused": logging.ERROR,
         "worker_lost": logging.WARNING,
         "internal_fault": logging.ERROR,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import os
 import signal
+import socket
 from pathlib import Path
 
 from PIL import Image
@@ -134,3 +136,43 @@ async def test_a_polled_folder_is_complete_too(home: Home) -> None:
         await home.until_listed({"sub/one.jpg"})
         assert await running.stop() == 0
     assert Image.open(home.inbox / "sub" / "one.jpg").size == (320, 240)
+
+
+async def test_sighup_takes_new_settings_and_refuses_wrong_ones(home: Home) -> None:
+    async with home.watching() as running:
+        (home.inbox / "one.jpg").write_bytes(jpeg(20))
+        await home.until_listed({"one.jpg"})
+        good = home.config.read_text()
+        home.config.write_text(good.replace("purpose: reference", "purpose: refrence"))
+        running.process.send_signal(signal.SIGHUP)
+        refused = await running.until_logged("settings_refused")
+        assert "refrence" in refused["message"]
+        (home.folder / "second").mkdir()
+        home.settings["folders"].append({"path": "second", "purpose": "first_frame", "settle": "50ms"})
+        home.save()
+        running.process.send_signal(signal.SIGHUP)
+        await running.until_logged("settings_reloaded")
+        (home.folder / "second" / "two.jpg").write_bytes(jpeg(21))
+        (home.inbox / "three.jpg").write_bytes(jpeg(22))
+        await home.until_listed({"two.jpg", "three.jpg"})
+        assert await running.stop() == 0
+    assert home.present()["two.jpg"]["purpose"] == "first_frame"
+    assert created_once(home)
+
+
+async def test_the_service_manager_is_told_ready_what_we_do_and_stopping(home: Home) -> None:
+    address = str(home.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.setblocking(False)
+        async with home.watching(NOTIFY_SOCKET=address, WATCHDOG_USEC="300000") as running:
+            told = [await asyncio.wait_for(asyncio.get_running_loop().sock_recv(manager, 4096), 10) for _ in range(4)]
+            assert any(message.startswith(b"READY=1") for message in told)
+            assert any(b"STATUS=0 at work" in message for message in told)
+            assert sum(b"WATCHDOG=1" in message for message in told) >= 3
+            assert await running.stop() == 0
+        rest = b""
+        with contextlib.suppress(BlockingIOError):
+            while message := manager.recv(4096):
+                rest += message
+        assert b"STOPPING=1" in rest
