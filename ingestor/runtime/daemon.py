@@ -55,6 +55,12 @@ class Daemon:
         """Something that runs until all else has ended, the drain included, and on which nothing depends."""
         self._beside.append(run)
 
+    def sentence(self) -> str:
+        """What it is doing, in one line."""
+        waiting_for = status_now(self._parts, self._recent)["waiting_for"]
+        at_work = f"{self.pulse.working} at work, {self.pulse.settling} settling"
+        return f"{at_work}; waits for {waiting_for}" if waiting_for else at_work
+
     def stop(self) -> None:
         """Take nothing new, finish what is in flight within `drain`, and return from `run`."""
         self._stop.set()
