@@ -52,7 +52,7 @@ class Clock:
 
 def _continued(state: ClockState, wall: float) -> float:
     # It goes on while nobody serves, as the API's does; a system clock set back must not take it along.
-    return max(state["at"] + max(0.0, wall - state["wall"]) * state["scale"], state["seen"])
+    return max(state["at"] + (wall - state["wall"]) * state["scale"], state["seen"])
 
 
 def rfc3339(at: float) -> str:

@@ -60,7 +60,9 @@ async def test_a_key_that_was_used_with_another_body_is_refused_for_good(caller,
 
 async def test_a_key_that_was_used_with_another_route_is_refused_for_good(caller):
     caller.sandbox.occupy_key("k")
-    assert (await caller.upload(key="k")).said == IN_USE
+    answer = await caller.upload(key="k")
+    assert answer.said == IN_USE
+    assert "another route" in answer.error["message"]
     caller.sandbox.advance(DAY - 60)
     assert (await caller.upload(key="k")).said == IN_USE
     caller.sandbox.advance(60)
