@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from ingestor.ledger.columns import FsText, Instant, JsonText, Unsigned64
+from ingestor.ledger.columns import FactText, FsText, Instant, JsonText, Unsigned64
 
 REVISION = "0001"
 """The newest migration; a test holds it against `migrations/`."""
@@ -120,6 +120,6 @@ facts = Table(
     "facts",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("value", JsonText, nullable=False),
+    Column("value", FactText, nullable=False),
     Column("changed_at", Instant, nullable=False),
 )

@@ -13,7 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "facts",
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("value", columns.JsonText(), nullable=False),
+        sa.Column("value", columns.FactText(), nullable=False),
         sa.Column("changed_at", columns.Instant(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
