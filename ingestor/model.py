@@ -156,7 +156,8 @@ class Intent:
 class UploadRequest:
     key: IdempotencyKey
     file: Path
-    filename: str
+    identity: FileIdentity | None = None
+    """What `file` has to be before and after it is read, where it is a source that others may write to."""
     mime_type: str
     size_bytes: int
     purpose: Purpose

@@ -73,7 +73,6 @@ def an_upload(folder: Path, content: bytes = CONTENT, **changes: Any) -> UploadR
     fields: dict[str, Any] = {
         "key": IdempotencyKey("ing1-" + "a" * 64),
         "file": file,
-        "filename": "image.jpg",
         "mime_type": "image/jpeg",
         "size_bytes": len(content),
         "purpose": Purpose.REFERENCE,

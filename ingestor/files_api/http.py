@@ -81,7 +81,7 @@ class HttpFilesApi:
         """POST /v1/files. The receipt is of what was sent, or `ApiAnswerInvalid`."""
         with self._heard(Call.UPLOAD) as rates:
             form = form_of(request)
-            content = await read_exactly(request.file, request.size_bytes)
+            content = await read_exactly(request.file, request.size_bytes, request.identity)
             headers = {
                 "Idempotency-Key": request.key,
                 "Content-Type": form.content_type,

@@ -15,6 +15,7 @@ import aiofiles
 
 from ingestor.errors import SourceNotReady
 from ingestor.files_api.form import Form
+from ingestor.model import FileIdentity
 
 PIECE_BYTES = 256 * 1024
 """Between two looks at whether the other side still takes what is sent."""
@@ -29,20 +30,30 @@ _REASONS = {
 }
 
 
-async def read_exactly(file: Path, size_bytes: int) -> bytes:
-    """All bytes of a file that has this size; else `SourceNotReady`. Links and devices are not opened."""
+async def read_exactly(file: Path, size_bytes: int, identity: FileIdentity | None = None) -> bytes:
+    """All bytes of a file that has this size and identity; else `SourceNotReady`. Links and devices are not opened.
+
+    What is sent must be what the idempotency key was made of: a file that somebody rewrites meanwhile is not sent.
+    """
     try:
         async with aiofiles.open(file, "rb", buffering=0, opener=_open_regular) as handle:
+            _check(file, handle.fileno(), identity)
             content: bytes = await handle.read(size_bytes + 1)
             # an unbuffered read may give less than there is (network file systems)
             while content and len(content) < size_bytes and (more := await handle.read(size_bytes - len(content))):
                 content += more
+            _check(file, handle.fileno(), identity)
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, "busy")
         raise SourceNotReady(reason, f"{file}: cannot be read ({error.strerror or error})") from None
     if len(content) != size_bytes:
         raise SourceNotReady("changed", f"{file}: has another size than a moment ago")
     return content
+
+
+def _check(file: Path, handle: int, identity: FileIdentity | None) -> None:
+    if identity is not None and FileIdentity.of(os.fstat(handle)) != identity:
+        raise SourceNotReady("changed", f"{file}: changed since it was hashed")
 
 
 def _open_regular(path: str, flags: int) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import posixpath
 from dataclasses import dataclass
 
 from ingestor.errors import KeyConflict
@@ -12,7 +10,6 @@ from ingestor.model import Content, Intent, Lane, Payload, Receipt, SourceFile, 
 from ingestor.policy.expiry import is_worth_listing
 from ingestor.ports import Clock, FilesApi, Ledger, Observer
 
-_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 _MOST_GENERATIONS = 3
 """How often one attempt moves on to a fresh key before it is left to a later one."""
 
@@ -46,7 +43,7 @@ async def upload(
         request = UploadRequest(
             key=intent.key,
             file=payload.file,
-            filename=_filename(source, payload),
+            identity=source.identity if payload.is_source else None,
             mime_type=payload.mime_type,
             size_bytes=payload.size_bytes,
             purpose=content.purpose,
@@ -70,11 +67,3 @@ async def upload(
             "fresh_generation", path=source.path, folder=source.folder, generation=intent.generation, why=why
         )
     raise last or KeyConflict(f"{source.absolute}: no key of {_MOST_GENERATIONS} led to an id that lasts")
-
-
-def _filename(source: SourceFile, payload: Payload) -> str:
-    """The source's name, with the suffix of what is sent."""
-    name = posixpath.basename(source.path)
-    if payload.is_source:
-        return name
-    return os.path.splitext(name)[0] + _SUFFIXES[payload.mime_type]

@@ -141,7 +141,6 @@ class Run:
         return UploadRequest(
             key=IdempotencyKey(f"ing1-{number:064d}"),
             file=self.file,
-            filename="image.jpg",
             mime_type="image/jpeg",
             size_bytes=len(CONTENT),
             purpose=Purpose.REFERENCE,

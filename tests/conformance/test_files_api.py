@@ -111,7 +111,6 @@ def request_for(file: Path, number: int = 1, **changes: Any) -> UploadRequest:
     fields: dict[str, Any] = {
         "key": IdempotencyKey(f"ing1-{number:064x}"),
         "file": file,
-        "filename": file.name,
         "mime_type": "image/jpeg",
         "size_bytes": file.stat().st_size,
         "purpose": Purpose.REFERENCE,

@@ -52,7 +52,6 @@ def upload_of(request: Request, folder: Path) -> UploadRequest:
     return UploadRequest(
         key=IdempotencyKey(request.headers["Idempotency-Key"]),
         file=path,
-        filename=path.name,
         mime_type=str(file.content_type),
         size_bytes=len(file.content),
         purpose=Purpose(str(purpose.text)),

@@ -61,8 +61,10 @@ def test_the_size_is_that_of_the_whole_body(tmp_path: Path) -> None:
 
 
 def test_nothing_in_the_body_depends_on_what_the_key_does_not_cover(tmp_path: Path) -> None:
-    first = whole(tmp_path, filename="a.jpg", lane=Lane.FRESH)
-    assert whole(tmp_path, filename='other "name"\r\n.jpg', lane=Lane.BACKFILL) == first
+    first = whole(tmp_path, lane=Lane.FRESH)
+    other = tmp_path / "other name.jpg"
+    other.write_bytes(CONTENT)
+    assert whole(tmp_path, file=other, lane=Lane.BACKFILL) == first
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

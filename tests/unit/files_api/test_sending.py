@@ -9,6 +9,7 @@ import pytest
 from ingestor.errors import SourceNotReady
 from ingestor.files_api.form import form_of
 from ingestor.files_api.sending import PIECE_BYTES, SendStalled, Watchdog, body, read_exactly
+from ingestor.model import FileIdentity
 from tests.api_kit import an_upload
 
 
@@ -128,3 +129,14 @@ async def test_a_cancelled_caller_is_cancelled_and_not_stalled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_source_that_was_rewritten_since_it_was_hashed_is_not_sent(tmp_path: Path) -> None:
+    file = tmp_path / "a.jpg"
+    file.write_bytes(b"first")
+    identity = FileIdentity.of(file.stat())
+    assert await read_exactly(file, 5, identity) == b"first"
+    file.write_bytes(b"other")
+    with pytest.raises(SourceNotReady) as caught:
+        await read_exactly(file, 5, identity)
+    assert caught.value.reason == "changed"
