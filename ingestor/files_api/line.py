@@ -79,7 +79,8 @@ class Line:
                 pieces = None if form is None else body(form, content, watchdog)
                 return await self._exchange(method, path, headers, heard, pieces)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise wire_fault(error, self._host) from None
+            fault = wire_fault(error, self._host)
+        raise fault  # out here, without the library's error behind it: that one holds our headers, key included
 
     async def _exchange(
         self,

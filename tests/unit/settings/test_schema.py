@@ -123,3 +123,14 @@ def test_the_quickstart_works_beside_an_inbox(tmp_path: Path) -> None:
         tmp_path / "var/ledger.db",
         tmp_path / "var/manifest.jsonl",
     )
+
+
+@pytest.mark.parametrize("example", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_example_loads_once_its_folders_are_there(example: Path, tmp_path: Path) -> None:
+    here = tmp_path / example.name
+    here.write_bytes(example.read_bytes())
+    for folder in document(example.read_text())["folders"]:
+        (tmp_path / folder["path"]).mkdir(parents=True)
+    settings = load(here, {})
+    assert [folder.path.is_dir() for folder in settings.folders] == [True] * len(settings.folders)
+    assert settings.source_file == here
