@@ -17,7 +17,10 @@ from tests.fakes import RecordingObserver
 
 KEY = "al_live_0123456789abcdefSECRET"
 CONTENT = b"eleven byte"
-SHORT = Timeouts(connect=0.5, stall=0.3, answer=0.3, total=2.0)
+PATIENT = Timeouts(connect=10.0, stall=10.0, answer=10.0, total=60.0)
+"""For answers that come: no busy machine is slower."""
+SHORT = Timeouts(connect=10.0, stall=0.2, answer=0.2, total=60.0)
+"""For answers that never come."""
 
 
 class RealClock:
@@ -46,7 +49,7 @@ def http_api(base_url: str, observer: Observer | None = None, **more: Any) -> Ht
         "key": key(),
         "clock": RealClock(),
         "observer": observer or RecordingObserver(),
-        "timeouts": SHORT,
+        "timeouts": PATIENT,
         **more,
     }
     return HttpFilesApi(base_url=base_url, **settings)

@@ -24,7 +24,7 @@ from ingestor.errors import (
 from ingestor.files_api import ApiKey, HttpFilesApi
 from ingestor.model import FileId, IdempotencyKey, Purpose, RateHeaders
 from ingestor.policy.verdicts import Call
-from tests.api_kit import CONTENT, KEY, RealClock, an_upload, http_api
+from tests.api_kit import CONTENT, KEY, SHORT, RealClock, an_upload, http_api
 from tests.fakes import RecordingObserver
 from tests.raw_server import FILE, answer, created, hang, problem, raw, raw_server, reset
 
@@ -271,7 +271,7 @@ async def test_not_even_an_unusual_key_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("behaviour", [reset, hang, raw(b""), raw(b"HTTP/1.1 201 X\r\nContent-Length: 500\r\n\r\n{")])
 async def test_no_answer_is_a_server_fault_that_names_the_host_alone(tmp_path: Path, behaviour: Any) -> None:
-    error = await upload_refused(tmp_path, behaviour)
+    error = await upload_refused(tmp_path, behaviour, timeouts=SHORT)
     assert error.__class__ is ServerFault
     assert "127.0.0.1:" in str(error)
 

@@ -20,7 +20,7 @@ from ingestor.files_api.form import Form, form_of
 from ingestor.files_api.line import Answer, Line
 from ingestor.files_api.timeouts import Timeouts
 from ingestor.files_api.wire import MAX_ANSWER_BYTES
-from tests.api_kit import CONTENT, KEY, SHORT, an_upload
+from tests.api_kit import CONTENT, KEY, PATIENT, an_upload
 from tests.raw_server import FILE, Request, answer, drip, hang, raw, raw_server, reset
 
 LARGE = b"x" * 16_000_000
@@ -30,7 +30,7 @@ LARGE = b"x" * 16_000_000
 class Call:
     """One exchange on a line of its own."""
 
-    def __init__(self, base_url: str, timeouts: Timeouts = SHORT, ssl: Any = True) -> None:
+    def __init__(self, base_url: str, timeouts: Timeouts = PATIENT, ssl: Any = True) -> None:
         self.base_url = base_url
         self.timeouts = timeouts
         self.ssl = ssl
@@ -98,7 +98,7 @@ async def test_the_answer_comes_back_whole_whatever_its_status() -> None:
 
 async def test_one_connection_serves_many_requests() -> None:
     async with raw_server(answer(200, b"1"), answer(200, b"2"), answer(200, b"3")) as server:
-        line = Line(base_url=server.base_url, timeouts=SHORT, ssl=True)
+        line = Line(base_url=server.base_url, timeouts=PATIENT, ssl=True)
         bodies = [(await line.exchange("GET", "/x", {}, lambda told: None)).body for _ in range(3)]
         await line.close()
     assert bodies == [b"1", b"2", b"3"]
@@ -106,7 +106,7 @@ async def test_one_connection_serves_many_requests() -> None:
 
 async def test_cookies_are_not_kept() -> None:
     async with raw_server(answer(200, b"1", {"Set-Cookie": "a=b"}), answer(200, b"2")) as server:
-        line = Line(base_url=server.base_url, timeouts=SHORT, ssl=True)
+        line = Line(base_url=server.base_url, timeouts=PATIENT, ssl=True)
         for _ in range(2):
             await line.exchange("GET", "/x", {}, lambda told: None)
         await line.close()
@@ -138,7 +138,7 @@ async def test_an_answer_before_the_body_was_taken_ends_the_sending(tmp_path: Pa
         await released.wait()
 
     async with raw_server(early, read_body=False) as server:
-        got = await Call(server.base_url, Timeouts(stall=5.0, answer=5.0)).post(tmp_path, LARGE)
+        got = await Call(server.base_url, Timeouts()).post(tmp_path, LARGE)
         released.set()
     assert (got.status, got.body) == (400, b"no")
 
@@ -297,7 +297,7 @@ async def test_an_answer_that_trickles() -> None:
 
 async def test_a_slow_answer_that_keeps_coming_is_waited_for() -> None:
     async with raw_server(drip(0.001)) as server:
-        assert (await Call(server.base_url, Timeouts(answer=1.0, total=60.0)).get()).status == 201
+        assert (await Call(server.base_url, Timeouts(answer=10.0)).get()).status == 201
 
 
 # -- names and certificates ------------------------------------------------------------------------
