@@ -103,7 +103,7 @@ def _bands(image: Image.Image) -> list[Image.Image]:
 
 
 def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list[str]]:
-    """The picture in sRGB (L, RGB or RGBA), whether its colours had to be converted, and warnings.
+    """The picture in sRGB (L, RGB, RGBX or RGBA), whether its colours had to be converted, and warnings.
 
     A profile that is broken, or is for other channels than there are, is left out.
     """
@@ -117,8 +117,8 @@ def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list
         return _transformed(image, ImageCms.createProfile("LAB")), True, odd
     if image.mode == "CMYK":
         odd.append("CMYK without a usable colour profile: its colours are approximate")
-    if image.mode not in ("L", "RGB", "RGBA"):
-        return image.convert("RGB"), image.mode != "RGBX", odd
+    if image.mode not in ("L", "RGB", "RGBX", "RGBA"):
+        return image.convert("RGB"), True, odd
     if header.gamma is not None and not _USUAL_GAMMA[0] <= header.gamma <= _USUAL_GAMMA[1]:
         return _by_gamma(image, header.gamma), True, odd
     return image, False, odd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from ingestor.images import damage, integrity, jpeg
+from ingestor.images import damage, integrity, jpeg, webp
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
 from ingestor.policy.sizing import Size
@@ -20,14 +20,18 @@ def pixels(
     strict = level == "strict"
     with damage.told(source, header.format):
         if header.format.name == "JPEG":
-            factor = jpeg.scale_factor(header.size, wanted)
             try:
-                return jpeg.decode(source.whole(), header.size, factor, strict=strict)
+                decoded = jpeg.decode(source.whole(), jpeg.scaled(header.size, wanted), strict=strict)
+                undecoded.take()
+                return decoded
             except jpeg.NotReadHere:
                 # Pillow's build of the same library reads kinds that the strict one does not.
                 return _loaded(undecoded), ["this kind of JPEG could not be checked strictly"]
         if strict:
             integrity.check_container(source, header)
+        if header.format.name == "WEBP":
+            undecoded.take()
+            return webp.decode(source.whole()), []
         return _loaded(undecoded), []
 
 

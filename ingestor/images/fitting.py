@@ -26,8 +26,7 @@ MOST_ENCODES = 12
 class Fitted:
     format: str
     data: bytes
-    image: Image.Image
-    """What was encoded, and so what has to come back when it is decoded."""
+    size: Size
     quality: float
     full_encodes: int
     """How often all of the picture was encoded until it fitted."""
@@ -42,7 +41,7 @@ class Limits:
 
 def as_jpeg(image: Image.Image, limits: Limits, carried: Attached, style: JpegStyle) -> Fitted | None:
     """The picture as JPEG in its own style, else at the wanted quality; None where it would not fit, or has alpha."""
-    if image.mode not in ("L", "RGB"):
+    if image.mode == "RGBA":
         return None
     for tried in (style, resized(style)) if style.tables else (style,):
         if (fitted := _as_jpeg(image, limits, carried, tried)) is not None:
@@ -69,7 +68,7 @@ def as_png(image: Image.Image, limits: Limits, carried: Attached) -> Fitted | No
 def _kept(name: str, data: bytes, image: Image.Image, limits: Limits) -> Fitted | None:
     if len(data) > limits.max_bytes:
         return None
-    return Fitted(format=name, data=data, image=image, quality=limits.quality, full_encodes=1)
+    return Fitted(format=name, data=data, size=Size(*image.size), quality=limits.quality, full_encodes=1)
 
 
 def as_webp(image: Image.Image, limits: Limits, carried: Attached, name: str) -> Fitted:
@@ -81,7 +80,9 @@ def as_webp(image: Image.Image, limits: Limits, carried: Attached, name: str) ->
         attempt = _prepared(attempt, limits.quality, room, name)
         data = encode.webp(attempt.image, attempt.quality, carried)
         if len(data) <= limits.max_bytes:
-            best = Fitted(format="WEBP", data=data, image=attempt.image, quality=attempt.quality, full_encodes=encodes)
+            best = Fitted(
+                format="WEBP", data=data, size=Size(*attempt.image.size), quality=attempt.quality, full_encodes=encodes
+            )
             if encodes > 1 or attempt.quality >= limits.quality or len(data) >= sizing.LEAST_SHARE * limits.max_bytes:
                 return best
         elif best is not None:

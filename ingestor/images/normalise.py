@@ -145,6 +145,7 @@ class _Made:
 
 def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules) -> _Made:
     image, odd = decode.pixels(file, header, undecoded, what.box, rules.integrity)
+    file.forget()
     image, odd_depth = colour.to_eight_bits(image)
     image = shape.resized(image, what.box)
     image, colour_changed, odd_colour = colour.to_srgb(image, header)
@@ -155,6 +156,7 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
         header.attached, turn=turn, stripped=rules.metadata == "strip", room_bytes=rules.max_bytes
     )
     limits = Limits(max_bytes=rules.max_bytes, quality=rules.webp_quality)
+    meant = verify.look_of(image)
     fitted: Fitted | None = None
     if what.format == "JPEG":
         carried_in_jpeg, odd_jpeg = attached.for_jpeg(carried, turn)
@@ -164,13 +166,13 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
         fitted = fitting.as_png(image, limits, carried)
     if fitted is None:
         fitted = fitting.as_webp(image, limits, carried, file.name)
-    verify.check(fitted, file.name)
-    size = Size(*fitted.image.size)
+    del image
+    verify.check(fitted, meant, file.name)
     return _Made(
         format=fitted.format,
         data=fitted.data,
-        size=size,
-        steps=what.steps(colour=colour_changed, size=size, written_as=fitted.format),
+        size=fitted.size,
+        steps=what.steps(colour=colour_changed, size=fitted.size, written_as=fitted.format),
         profile=profile(header.format, fitted.format, rules),
         odd=[*odd, *odd_depth, *odd_colour, *odd_attached],
     )

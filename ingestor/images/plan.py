@@ -22,6 +22,8 @@ class Plan:
     box: Size
     must_resize: bool
     too_many_bytes: bool
+    is_hopeless: bool
+    """In its own format it would be too large even after resizing."""
     source_size: Size
     source_format: Format
 
@@ -38,9 +40,8 @@ class Plan:
 
     @property
     def format(self) -> str:
-        """What is tried first: the picture's own format, unless the API refuses it or it was too large in it."""
-        keeps = self.source_format.accepted_as is not None and (self.must_resize or not self.too_many_bytes)
-        return self.source_format.name if keeps else "WEBP"
+        """What is tried first: the picture's own format, unless the API refuses it or it is too large in it."""
+        return "WEBP" if self.source_format.accepted_as is None or self.is_hopeless else self.source_format.name
 
     @property
     def upright(self) -> Size:
@@ -68,9 +69,16 @@ def plan(source: Source, header: Header, rules: NormaliseRules) -> Plan:
         box=box,
         must_resize=box != header.size,
         too_many_bytes=too_many_bytes,
+        is_hopeless=_is_hopeless(source, header, box, rules),
         source_size=header.size,
         source_format=header.format,
     )
+
+
+def _is_hopeless(source: Source, header: Header, box: Size, rules: NormaliseRules) -> bool:
+    """Without loss, fewer pixels need more bytes each, never fewer; with loss, only the same pixels are hopeless."""
+    share = box.pixels / header.size.pixels if header.format.name == "PNG" or box == header.size else 0.0
+    return source.size_bytes * share > rules.max_bytes
 
 
 def _only_first(source: Source, header: Header, rules: NormaliseRules, *, fits: bool) -> bool:

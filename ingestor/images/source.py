@@ -37,6 +37,10 @@ class Source:
             self._whole = self._read(-1)
         return self._whole
 
+    def forget(self) -> None:
+        """Give the memory of `whole` back; what is asked for later is read anew."""
+        self._whole = None
+
     def tail(self, count: int) -> bytes:
         self._file.seek(max(0, self.size_bytes - count))
         return self._read(count)

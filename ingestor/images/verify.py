@@ -8,38 +8,62 @@ import numpy as np
 from PIL import Image
 
 from ingestor.errors import ImageRejected
+from ingestor.images import jpeg, webp
 from ingestor.images.fitting import Fitted
+from ingestor.policy.sizing import Size
+
+Look = np.ndarray
+"""Averages over a grid of cells: red, green and blue as alpha leaves them, and alpha."""
 
 _MOST_CELLS = 64
 _LEAST_CELL_PX = 8
 _MOST_DIFFERENCE = 40.0
-"""Of 255, between the averages of any cell: more than the lowest quality costs the strangest picture, far less than a
-block that is lost."""
+"""Of 255, in any cell: more than the lowest quality costs the strangest picture, far less than a block that is lost."""
+
+_LARGE_PX = 1024
+"""From here on an eighth of a JPEG is enough to look at: every bit of it is read all the same."""
 
 
-def check(fitted: Fitted, name: str) -> None:
+def look_of(image: Image.Image) -> Look:
+    """What a picture looks like from afar: kept instead of its pixels until the file can be compared with it."""
+    columns, rows = (min(_MOST_CELLS, -(-side // _LEAST_CELL_PX)) for side in image.size)
+    return _look(image, columns, rows)
+
+
+def check(fitted: Fitted, meant: Look, name: str) -> None:
     """Raises `ImageRejected` (`unverified`) unless format, size and pixels read back as they were meant."""
     try:
-        with Image.open(io.BytesIO(fitted.data), formats=[fitted.format]) as picture:
-            picture.load()
-            agrees = picture.size == fitted.image.size and _look_alike(picture, fitted.image)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        picture = _read_back(fitted)
+    except (OSError, SyntaxError, ValueError, EOFError, jpeg.NotReadHere) as error:
         raise unverified(name, str(error)) from error
-    if not agrees:
+    rows, columns = meant.shape[:2]
+    if float(np.abs(_look(picture, columns, rows) - meant).max()) > _MOST_DIFFERENCE:
         raise unverified(name, "other pixels")
 
 
-def _look_alike(one: Image.Image, other: Image.Image) -> bool:
-    first, second = _cells(one), _cells(other)
-    return bool(np.abs(first - second).max() <= _MOST_DIFFERENCE)
+def _read_back(fitted: Fitted) -> Image.Image:
+    with Image.open(io.BytesIO(fitted.data), formats=[fitted.format]) as picture:
+        size = Size(*picture.size)
+        if size != fitted.size:
+            raise ValueError(f"{size} instead of {fitted.size}")
+        match fitted.format:
+            case "JPEG":
+                eighth = Size(-(-size.width // 8), -(-size.height // 8))
+                small = min(size.width, size.height) >= _LARGE_PX
+                decoded, odd = jpeg.decode(fitted.data, eighth if small else size, strict=True)
+                if odd:
+                    raise ValueError("; ".join(odd))
+                return decoded
+            case "WEBP":
+                return webp.decode(fitted.data)
+            case _:
+                picture.load()
+                return picture
 
 
-def _cells(image: Image.Image) -> np.ndarray:
-    """Averages over a grid: red, green and blue as alpha leaves them, and alpha."""
-    size = [min(_MOST_CELLS, -(-side // _LEAST_CELL_PX)) for side in image.size]
-    if image.mode not in ("L", "RGB", "RGBA"):
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    small = image.resize(size, Image.Resampling.BOX).convert("RGBA")
+def _look(image: Image.Image, columns: int, rows: int) -> Look:
+    mode = {"RGBX": "RGB"}.get(image.mode, image.mode)
+    small = image.resize((columns, rows), Image.Resampling.BOX).convert(mode).convert("RGBA")
     values = np.asarray(small, dtype=np.float32)
     return np.concatenate([values[..., :3] * values[..., 3:] / 255, values[..., 3:]], axis=-1)
 
