@@ -12,6 +12,9 @@ from dataclasses import dataclass
 ID_SECONDS = 24 * 3600.0
 """How long an id is good for. CONTRACT.md, File object."""
 
+_ROUNDING = 1e-9
+"""A token that is there but for the last bit of a float is there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supply:
@@ -42,11 +45,11 @@ class Supply:
             return self.held_seconds
         return max(self.held_seconds, missing / self.per_minute * 60)
 
-    def sent_by(self, seconds: float) -> int:
-        """How many uploads have their token after so many seconds, if they never wait for anything else."""
-        if seconds < self.held_seconds:
+    def sent_before(self, seconds: float) -> int:
+        """How many uploads have their token before so many seconds, if they never wait for anything else."""
+        if seconds <= self.held_seconds:
             return 0
-        return max(0, math.floor(self.tokens + self.per_minute / 60 * seconds + 1e-9))
+        return max(0, math.ceil(self.tokens + self.per_minute / 60 * seconds - _ROUNDING) - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ class Forecast:
     seconds: float
     """Until the last of them has its token."""
     expired_before_end: int
-    """Ids of this very run that have ended before its last upload."""
+    """Ids of this very run that have ended before its last upload leaves."""
     largest_alive_set: int
 
     @property
@@ -69,7 +72,7 @@ class Forecast:
 def forecast(uploads: int, supply: Supply) -> Forecast:
     """What so many uploads take at the present quota, and how many of their ids end before the last one begins."""
     seconds = supply.seconds_of(uploads)
-    expired = 0 if seconds < ID_SECONDS else min(uploads, supply.sent_by(seconds - ID_SECONDS))
+    expired = min(uploads, supply.sent_before(seconds - ID_SECONDS))
     return Forecast(
         uploads=uploads,
         seconds=seconds,

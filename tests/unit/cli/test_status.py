@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ingestor.app import UPLOAD_QUOTA_FACT
+from ingestor.cli import status as command
+from ingestor.ledger import LedgerLock
+from ingestor.quota import LocalQuota
+from ingestor.runtime.now import RUNTIME_FACT
+from tests.fakes import FakeClock
+from tests.ledger_kit import content
+from tests.unit.cli.conftest import Corner, Filled, on_terminal
+
+KEYS = {
+    "at",
+    "settings",
+    "ledger",
+    "manifest",
+    "ledger_exists",
+    "daemon",
+    "folders",
+    "total",
+    "quarantined",
+    "next_expiry_at",
+    "next_attempt_at",
+    "quota",
+    "api",
+    "waiting_for",
+}
+COUNTS = {
+    "waiting",
+    "sending",
+    "renewing",
+    "live",
+    "expired",
+    "purged",
+    "quarantined",
+    "vanished",
+    "expiring_1h",
+    "expiring_6h",
+}
+
+
+@pytest.fixture
+def filled(corner: Corner) -> Corner:
+    """One live, one that waits, two quarantined for different reasons."""
+    for name in ("live.jpg", "waits.jpg", "text.jpg", "torn.jpg"):
+        corner.drop(name, name.encode())
+
+    async def story(ledger: Filled) -> None:
+        await ledger.live("live.jpg")
+        await ledger.bad("text.jpg")
+        await ledger.bad("torn.jpg", "corrupt", "damaged", number=91)
+        await ledger.waits("waits.jpg")
+
+    corner.fill(story)
+    return corner
+
+
+def test_before_anything_has_run_status_says_so_and_makes_nothing(corner: Corner) -> None:
+    ran = corner.run("status", "--json")
+    assert ran.code == 0
+    assert ran.json["ledger_exists"] is False
+    assert ran.json["total"]["live"] == 0
+    assert [folder["name"] for folder in ran.json["folders"]] == ["inbox"]
+    assert not corner.ledger.parent.exists()
+    assert "nothing has run on these settings" in corner.run("status").out
+
+
+def test_the_json_has_the_documented_shape(filled: Corner) -> None:
+    status = filled.run("status", "--json").json
+    assert status.keys() == KEYS
+    assert status["total"].keys() == COUNTS | {"live_ids"}
+    (folder,) = status["folders"]
+    assert folder.keys() == COUNTS | {"name", "path", "watch"}
+    assert status["quota"].keys() == {
+        "left",
+        "capacity",
+        "per_minute",
+        "learned",
+        "held_seconds",
+        "others_spending",
+        "largest_alive_set",
+    }
+
+
+def test_every_path_is_counted_where_it_stands(filled: Corner) -> None:
+    status = filled.run("status", "--json").json
+    total = status["total"]
+    assert (total["live"], total["waiting"], total["quarantined"], total["live_ids"]) == (1, 1, 2, 1)
+    assert sum(total[name] for name in COUNTS if not name.startswith("expiring")) == 4
+    assert {(one["reason"], one["number"]) for one in status["quarantined"]} == {("not_an_image", 1), ("corrupt", 1)}
+
+
+def test_an_id_that_has_expired_while_nothing_ran_is_not_live(corner: Corner) -> None:
+    corner.drop("old.jpg")
+    corner.fill(lambda ledger: _live(ledger, "old.jpg"), start=datetime.now(UTC) - timedelta(hours=25))
+    total = corner.run("status", "--json").json["total"]
+    assert (total["live"], total["live_ids"], total["expired"]) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(("hours_ago", "one", "six"), [(23.5, 1, 1), (20, 0, 1), (1, 0, 0)])
+def test_ids_that_expire_soon_are_counted_by_how_soon(corner: Corner, hours_ago: float, one: int, six: int) -> None:
+    corner.drop("a.jpg")
+    corner.fill(lambda ledger: _live(ledger, "a.jpg"), start=datetime.now(UTC) - timedelta(hours=hours_ago))
+    total = corner.run("status", "--json").json["total"]
+    assert (total["live"], total["expiring_1h"], total["expiring_6h"]) == (1, one, six)
+
+
+async def _live(ledger: Filled, path: str) -> None:
+    await ledger.live(path)
+
+
+def test_an_upload_whose_answer_never_came_counts_as_being_sent(corner: Corner) -> None:
+    corner.drop("a.jpg")
+
+    async def story(ledger: Filled) -> None:
+        await ledger.intended(ledger.seen("a.jpg"), content(1))
+
+    corner.fill(story)
+    total = corner.run("status", "--json").json["total"]
+    assert (total["sending"], total["waiting"]) == (1, 0)
+
+
+def test_a_live_image_that_waits_for_its_next_id_counts_as_being_renewed(corner: Corner) -> None:
+    corner.drop("a.jpg")
+
+    async def story(ledger: Filled) -> None:
+        await ledger.live("a.jpg")
+        await ledger.ledger.want_renewal(content(1).content_id, None)
+
+    corner.fill(story)
+    total = corner.run("status", "--json").json["total"]
+    assert (total["renewing"], total["waiting"], total["live_ids"]) == (1, 0, 1)
+
+
+def test_the_quota_is_what_the_ledger_remembers_brought_forward_to_now(corner: Corner) -> None:
+    clock = FakeClock(datetime.now(UTC) - timedelta(minutes=1))
+    state = {**LocalQuota(capacity=60, per_minute=30, clock=clock).snapshot(), "tokens": 0.0, "others": 4}
+
+    async def story(ledger: Filled) -> None:
+        await ledger.ledger.set_fact(UPLOAD_QUOTA_FACT, state)
+
+    corner.fill(story)
+    quota = corner.run("status", "--json").json["quota"]
+    assert 29 <= quota["left"] <= 31
+    assert quota["others_spending"] == 4
+    assert "others of the team took 4 lately" in corner.run("status").out
+
+
+def test_without_a_memory_the_quota_is_the_setting(corner: Corner) -> None:
+    corner.settings["api"]["quota"] = {"burst": 10, "per_minute": 5}
+    corner.save()
+    quota = corner.run("status", "--json").json["quota"]
+    assert (quota["left"], quota["capacity"], quota["per_minute"], quota["learned"]) == (10, 10, 5.0, False)
+    assert quota["largest_alive_set"] == 10 + 5 * 60 * 24
+
+
+@pytest.mark.parametrize("nonsense", [None, 7, "x", [], {"folders": 3, "api": "down", "waiting_for": None}])
+def test_whatever_a_daemon_of_another_version_wrote_does_no_harm(filled: Corner, nonsense: object) -> None:
+    async def story(ledger: Filled) -> None:
+        await ledger.ledger.set_fact(RUNTIME_FACT, nonsense)
+        await ledger.ledger.set_fact(UPLOAD_QUOTA_FACT, nonsense)
+
+    filled.fill(story)
+    assert filled.run("status", "--json").json["api"] is None
+    assert filled.run("status").code == 0
+
+
+TOLD = {
+    "api": {
+        "is_open": True,
+        "reason": "key",
+        "message": "the API refuses our API key",
+        "since": "2026-11-24T10:00:00Z",
+        "next_probe_at": "2026-11-24T10:01:00Z",
+    },
+    "waiting_for": "the API: the API refuses our API key",
+    "folders": {
+        "inbox": {
+            "mode": "poll",
+            "why": "the limit of inotify watches is reached",
+            "degraded": True,
+            "present": True,
+            "rescued": 2,
+            "last_event_at": None,
+            "last_scan_at": "2026-11-24T09:59:00Z",
+            "last_scan_files": 17,
+        }
+    },
+}
+
+
+def test_a_running_daemon_says_what_it_waits_for_and_how_it_watches(filled: Corner) -> None:
+    async def story(ledger: Filled) -> None:
+        await ledger.ledger.set_fact(RUNTIME_FACT, TOLD)
+
+    filled.fill(story)
+    lock = LedgerLock(filled.ledger, "ingestor watch")
+    lock.acquire()
+    try:
+        status, shown = filled.run("status", "--json").json, filled.run("status").out
+    finally:
+        lock.release()
+    assert status["daemon"]["running"] is True
+    assert status["api"]["is_open"] is True
+    assert status["folders"][0]["watch"]["last_scan_files"] == 17
+    for words in ("ingestor watch, process", "paused since", "the API refuses our API key", "degraded", "poll", "17"):
+        assert words in shown
+
+
+def test_what_a_daemon_waited_for_that_is_gone_nobody_waits_for(filled: Corner) -> None:
+    async def story(ledger: Filled) -> None:
+        await ledger.ledger.set_fact(RUNTIME_FACT, TOLD)
+
+    filled.fill(story)
+    status = filled.run("status", "--json").json
+    assert (status["api"], status["waiting_for"]) == (None, None)
+    assert status["daemon"] == {"running": False, "holder": None}
+    assert "paused" not in filled.run("status").out
+
+
+def test_a_folder_that_is_not_in_the_settings_any_more_is_still_told_of(filled: Corner) -> None:
+    (filled.folder / "other").mkdir()
+    filled.settings["folders"] = [{"path": "other", "purpose": "reference"}]
+    filled.save()
+    folders = filled.run("status", "--json").json["folders"]
+    assert [(folder["name"], folder["path"] is None, folder["live"]) for folder in folders] == [
+        ("other", False, 0),
+        ("inbox", True, 1),
+    ]
+
+
+def test_people_read_a_table_with_reasons_and_their_meaning(filled: Corner) -> None:
+    shown = filled.run("status").out
+    assert re.search(r"inbox +1 +0 +1 +0 +0 +0 +2", shown)
+    assert "The content is not an image, whatever the name says." in shown
+    assert "\x1b" not in shown
+    assert all(line == line.rstrip() for line in shown.splitlines())
+
+
+def test_watch_shows_it_again_until_stopped(filled: Corner, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        shown.append(seconds)
+        if len(shown) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.time, "sleep", sleep)
+    ran = filled.run("status", "--watch", "--json")
+    assert ran.code == 130
+    assert len(ran.out.splitlines()) == 3
+    assert shown == [command.REDRAW_SECONDS] * 3
+
+
+def test_status_changes_nothing_beside_the_ledger(filled: Corner) -> None:
+    before = {file: file.read_bytes() for file in filled.ledger.parent.iterdir()}
+    filled.run("status")
+    assert {file: file.read_bytes() for file in filled.ledger.parent.iterdir()} == before
+
+
+def test_on_a_terminal_of_80_columns_no_line_is_longer(filled: Corner) -> None:
+    screen = on_terminal(["status", "-c", str(filled.config)])
+    assert b"\x1b[" in screen
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.decode())
+    assert max(len(line) for line in plain.splitlines()) <= 80
+    assert "not_an_image" in plain
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_colours_are_left_out_where_they_are_not_wanted(filled: Corner, environment: dict[str, str]) -> None:
+    screen = on_terminal(["status", "-c", str(filled.config)], **environment)
+    assert not re.search(rb"\x1b\[[0-9;]*3[0-9]", screen)
+    assert b"inbox" in screen
