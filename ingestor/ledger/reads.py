@@ -167,7 +167,8 @@ def _literals(after: tuple[str, str]) -> tuple[Any, Any, Any]:
 
 def find(connection: Connection, wanted: str, places: Sequence[tuple[str, str]]) -> Sequence[LedgerEntry]:
     """The paths that a user means by `wanted`: a file id, or one of `places` (folder, path)."""
-    found = list(_rows(connection, _JOINED.where(uploads.c.file_id == wanted)))
+    # An id is plain text; a path may have bytes that no database takes for text.
+    found = list(_rows(connection, _JOINED.where(uploads.c.file_id == wanted))) if wanted.isascii() else []
     for folder, path in places:
         directory, name = split_path(path)
         statement = _JOINED.where(sources.c.folder == folder, sources.c.directory == directory, sources.c.name == name)

@@ -57,7 +57,7 @@ class Corner:
         self.inbox.mkdir()
         self.settings: dict[str, Any] = {
             "api": {"base_url": "sandbox"},
-            "folders": [{"path": "inbox", "purpose": "reference", "settle": "100ms"}],
+            "folders": [{"path": "inbox", "purpose": "reference", "settle": "0s"}],
         }
         self.save()
         self._monkeypatch = monkeypatch
