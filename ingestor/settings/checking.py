@@ -42,7 +42,7 @@ def folder_mistakes(folder: FolderSettings) -> Iterator[str]:
     except FileNotFoundError:
         yield f"{shown} does not exist; make it (mkdir -p) or correct the path"
     except OSError as error:
-        yield f"{shown} cannot be used ({error.strerror}); correct the path or its permissions"
+        yield _unusable(folder.path, error)
     else:
         if not stat.S_ISDIR(mode):
             yield f"{shown} is not a folder; name the folder that the images are in"
@@ -95,8 +95,14 @@ def _target_mistakes(action: AfterAction, folders: Numbered) -> Iterator[str]:
     if action.dir is None:
         return
     target = real(action.dir)
-    if target.exists() and not target.is_dir():
-        yield f"{quoted(action.dir)} is not a folder; name one, or a path that does not exist yet"
+    try:
+        if not stat.S_ISDIR(target.stat().st_mode):
+            yield f"{quoted(action.dir)} is not a folder; name one, or a path that does not exist yet"
+    except FileNotFoundError:
+        pass  # it is made when the first file goes there
+    except OSError as error:
+        yield _unusable(action.dir, error)
+        return
     for number, folder in folders:
         path, name = real(folder.path), f"the drop folder folders[{number}]"
         if target == path or target in path.parents:
@@ -120,8 +126,17 @@ def _state_files(settings: Settings) -> Iterator[Mistake]:
     if real(settings.ledger) == real(settings.manifest):
         yield ("manifest",), "is the same file as the ledger; give each its own"
     for key, path in (("ledger", settings.ledger), ("manifest", settings.manifest)):
-        if path.is_dir():
-            yield (key,), f"{quoted(path)} is a folder; name a file"
+        try:
+            if stat.S_ISDIR(path.stat().st_mode):
+                yield (key,), f"{quoted(path)} is a folder; name a file"
+        except FileNotFoundError:
+            pass  # it is made with the first run
+        except OSError as error:
+            yield (key,), _unusable(path, error)
+
+
+def _unusable(path: Path, error: OSError) -> str:
+    return f"{quoted(path)} cannot be used ({error.strerror}); correct the path or its permissions"
 
 
 def _status(settings: Settings) -> Iterator[Mistake]:

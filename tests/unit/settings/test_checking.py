@@ -109,6 +109,23 @@ def test_ledger_and_manifest_are_files_of_their_own(file: Any) -> None:
     assert said == f'FILE:1: ledger: "{file.folder}/x" is a folder; name a file'
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "file/below"])
+@pytest.mark.parametrize("key", ["ledger", "manifest"])
+def test_a_state_file_that_the_system_cannot_hold_is_told(file: Any, key: str, name: str) -> None:
+    (file.folder / "file").touch()
+    (said,) = file.write(f"{key}: {name}\n").mistakes()
+    assert said.startswith(f"FILE:1: {key}: ")
+    assert "cannot be used (" in said
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "file/below"])
+def test_a_target_that_the_system_cannot_hold_is_told(file: Any, name: str) -> None:
+    (file.folders("in").folder / "file").touch()
+    (said,) = file.write(f"folders: [{{path: in, purpose: reference, after_upload: 'move:{name}'}}]").mistakes()
+    assert said.startswith("FILE:1: folders[0].after_upload: ")
+    assert "cannot be used (" in said
+
+
 def test_a_folder_that_cannot_be_read_is_told(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     # Root may read everything, so the answer of the system is given here.
     monkeypatch.setattr("ingestor.settings.checking.os.access", lambda path, mode: False)
