@@ -75,7 +75,7 @@ async def _entries(settings: Settings, ledger: LedgerReader, wanted: str) -> Seq
     real = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(wanted))), os.path.basename(wanted))
     places += [place for place in await places_of(settings, ledger, real) if place not in places]
     found = list(await ledger.find(wanted, places))
-    if not found and wanted.startswith("file_"):
+    if not found and wanted.startswith("file_") and wanted.isascii():
         for folder, path in await ledger.find_former(wanted):
             found.extend(await ledger.find("", [(folder, path)]))
     return found or await ledger.find_put_away([os.path.abspath(wanted), real])
