@@ -16,6 +16,7 @@ from ingestor.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
     from ingestor.ledger import SqliteLedger
+    from ingestor.observe.metrics import Metrics
     from ingestor.observe.recent import Recent
     from ingestor.ports import Observer
     from ingestor.settings import Settings
@@ -38,18 +39,20 @@ class _Watching:
         """Until a signal ends it; the signals that came."""
         from ingestor.app import hold_ledger
         from ingestor.observe.logs import LogObserver
+        from ingestor.observe.metrics import Metrics
         from ingestor.observe.recent import Recent
         from ingestor.observe.several import Observers
         from ingestor.runtime.system_clock import SystemClock
 
         self._next = settings = self._settings()
-        recent = Recent(SystemClock())
-        observer = Observers(LogObserver(), recent)
+        clock = SystemClock()
+        recent, metrics = Recent(clock), Metrics(clock)
+        observer = Observers(LogObserver(), recent, metrics)
         async with hold_ledger(settings, "ingestor watch") as ledger:
             came: list[int] = []
             while self._next is not None and not came:
                 settings, self._next = self._next, None
-                came = await self._one_life(settings, ledger, observer, recent)
+                came = await self._one_life(settings, ledger, observer, recent, metrics)
             return came
 
     def _settings(self) -> Settings:
@@ -59,7 +62,7 @@ class _Watching:
         return settings
 
     async def _one_life(
-        self, settings: Settings, ledger: SqliteLedger, observer: Observer, recent: Recent
+        self, settings: Settings, ledger: SqliteLedger, observer: Observer, recent: Recent, metrics: Metrics
     ) -> list[int]:
         from ingestor.app import assemble
         from ingestor.cli.signals import on_signal, on_signals
@@ -74,6 +77,10 @@ class _Watching:
             daemon = Daemon(parts, recent)
             manager = ServiceManager(daemon.pulse, daemon.sentence, clock=parts.clock)
             daemon.beside(manager.run)
+            if settings.status.listen is not None:
+                from ingestor.page import StatusPage
+
+                daemon.beside(StatusPage(parts, recent, metrics, daemon.pulse).run)
 
             def reload() -> None:
                 if self._read_again(settings, observer):

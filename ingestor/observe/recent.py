@@ -29,6 +29,7 @@ class Recent:
     def __init__(self, clock: Clock, *, most_ends: int = MOST_ENDS) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._changes = 0
         self._started_at = clock.now()
         self._folders: dict[str, dict[str, Json]] = {}
         self._ends: deque[dict[str, Json]] = deque(maxlen=most_ends)
@@ -56,15 +57,23 @@ class Recent:
         if handler is not None:
             with self._lock:
                 handler(facts)
+                self._changes += 1
+
+    @property
+    def changes(self) -> int:
+        """Grows with everything that is remembered: whoever shows it need not look more often."""
+        return self._changes
 
     def set_snapshot(self, now: Snapshot) -> None:
         """What the runtime read of the quota: the minute's number for the chart."""
         with self._lock:
-            self._quota = {
+            quota: dict[str, Json] = {
                 "left": now.quota_left,
                 "capacity": now.quota_capacity,
                 "per_minute": now.quota_per_minute,
             }
+            self._changes += quota != self._quota
+            self._quota = quota
             if now.quota_left is not None:
                 self._minutes.put("quota_left", self._clock.now(), now.quota_left)
 
