@@ -24,6 +24,7 @@ import yaml
 from ingestor.cli import main
 from ingestor.ledger import SqliteLedger
 from ingestor.model import Lane, Receipt, Sighting
+from ingestor.stages.discover import DropFolder
 from tests.fakes import FakeClock
 from tests.ledger_kit import Walk, content, folder_settings, source_of
 
@@ -123,8 +124,6 @@ class Filled(Walk):
 
     def seen(self, path: str) -> Sighting:
         """The file as a scan of the inbox sees it, by the settings that it has."""
-        from ingestor.stages.discover import DropFolder
-
         context = DropFolder(folder_settings(self.inbox)).context(None)
         return Sighting(source=source_of(self.inbox, path), context=context)
 

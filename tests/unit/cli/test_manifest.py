@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from ingestor.cli import exporting
+from ingestor.ledger import LedgerReader
+from ingestor.model import HistoryEntry
 from ingestor.stages.manifest import Manifest
 from tests.ledger_kit import content
 from tests.unit.cli.conftest import Corner, Filled
@@ -224,8 +226,6 @@ def test_what_happens_meanwhile_is_not_half_in_it(corner: Corner, monkeypatch: p
         corner.drop(name, name.encode())
 
     async def story(ledger: Filled) -> None:
-        from ingestor.ledger import LedgerReader
-
         await ledger.live("a.jpg", 1)
         await ledger.live("b.jpg", 2)
         reader = LedgerReader(corner.ledger, ledger.clock)
@@ -275,8 +275,6 @@ def test_a_million_lines_would_not_be_held_at_once(corner: Corner) -> None:
 
         async def present_lines(self, **_: object) -> list[object]:
             self.asked += 1
-            from ingestor.model import HistoryEntry
-
             entry = HistoryEntry(
                 seq=self.asked, at=datetime.now(UTC), folder="f", path="p", event="uploaded", listed=True, detail={}
             )
