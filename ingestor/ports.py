@@ -157,6 +157,9 @@ class Ledger(Protocol):
     async def count_waiting(self, batch: str | None = None, folders: Sequence[str] | None = None) -> int:
         """How many paths are in line."""
 
+    async def count_done(self, folder: str) -> int:
+        """How many paths of a folder are done with."""
+
     async def leave_batch(self, source: SourceFile) -> None:
         """The path stays in line, but for another run than this one."""
 
@@ -236,6 +239,9 @@ class Ledger(Protocol):
 
     async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
         """Put one path of a content that has, or had, an id in line for the next generation; False if none is there."""
+
+    async def renewable(self, folders: Sequence[str], before: datetime) -> Sequence[tuple[ContentId, datetime]]:
+        """Each content with a live id that ends before, and a source in one of the folders; by the end of its id."""
 
     async def counts(self, within: timedelta) -> Counts: ...
 

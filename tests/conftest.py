@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import re
 
+import hypothesis
 import pytest
+
+# A machine that others load as well must not fail a test by being slow.
+hypothesis.settings.register_profile("shared_machine", deadline=None)
+hypothesis.settings.load_profile("shared_machine")
 
 SHORT = "0s"
 

@@ -6,6 +6,7 @@ quarantined, 4 the API refuses us, 5 the deadline passed, 6 another ingestor hol
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,8 @@ from ingestor.cli.exits import Exit, Failed
 from ingestor.errors import UsageError
 
 if TYPE_CHECKING:
-    from ingestor.runtime.backfill import Limits, Report
+    from ingestor.ledger import SqliteLedger
+    from ingestor.runtime.backfill import Limits, Report, Selection
     from ingestor.settings import Settings
 
 
@@ -32,6 +34,9 @@ def command(
         str, typer.Option(metavar="continue|stop|N", help="How many quarantined end it.")
     ] = "continue",
     deadline: Annotated[str | None, typer.Option(metavar="DURATION", help="When to end at the latest.")] = None,
+    allow_expiry: Annotated[
+        bool, typer.Option("--allow-expiry", help="Begin although ids will end before the last upload.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for each image on stderr.")] = False,
     json: Json = False,
 ) -> None:
@@ -40,7 +45,11 @@ def command(
     settings = settings_of(config)
     wanted = paths_of(paths or [], files_from, nul=nul)
     limits = limits_of(on_errors, deadline)
-    report = run(_backfill(settings, wanted, purpose, metadata or [], limits, json=json, verbose=verbose))
+    report = run(
+        _backfill(
+            settings, wanted, purpose, metadata or [], limits, json=json, verbose=verbose, allow_expiry=allow_expiry
+        )
+    )
     if json:
         out_json(report.tally.as_json())
     end(report)
@@ -55,6 +64,7 @@ async def _backfill(
     *,
     json: bool,
     verbose: bool,
+    allow_expiry: bool,
 ) -> Report:
     from ingestor.app import assemble, hold_ledger
     from ingestor.cli.screen import Screen
@@ -64,6 +74,8 @@ async def _backfill(
 
     async with hold_ledger(settings, "ingestor backfill") as ledger:
         selections = await select(settings, ledger, wanted, purpose=purpose, metadata=metadata)
+        if not allow_expiry:
+            await _check_expiry(settings, selections, ledger)
         folders = [selection.folder.settings for selection in selections]
         with Screen(settings, json=json, verbose=verbose) as screen:
             async with assemble(
@@ -75,6 +87,25 @@ async def _backfill(
                     report = await backfill.run()
                 screen.sum_up(report.tally)
                 return report
+
+
+async def _check_expiry(settings: Settings, selections: Sequence[Selection], ledger: SqliteLedger) -> None:
+    """Ask on a terminal, refuse elsewhere, where ids would end before the run does."""
+    from ingestor.app import UPLOAD_QUOTA_FACT
+    from ingestor.runtime.capacity import would_expire
+    from ingestor.runtime.planning import supply_of
+    from ingestor.runtime.system_clock import SystemClock
+
+    clock = SystemClock()
+    supply = supply_of(settings.api.quota, await ledger.fact(UPLOAD_QUOTA_FACT), clock.now())
+    why = await would_expire(selections, ledger, clock, supply)
+    if why is None:
+        return
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        if typer.confirm(f"{why}. Begin all the same?", err=True):
+            return
+        raise Failed(Exit.WRONG_USAGE, "nothing was begun")
+    raise Failed(Exit.WRONG_USAGE, f"{why}; take fewer, or say --allow-expiry (`ingestor plan` has the numbers)")
 
 
 def limits_of(on_errors: str, deadline: str | None) -> Limits:

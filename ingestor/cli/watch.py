@@ -49,6 +49,7 @@ class _Watching:
         recent, metrics = Recent(clock), Metrics(clock)
         observer = Observers(LogObserver(), recent, metrics)
         async with hold_ledger(settings, "ingestor watch") as ledger:
+            await _check_capacity(settings, ledger)
             came: list[int] = []
             while self._next is not None and not came:
                 settings, self._next = self._next, None
@@ -105,3 +106,16 @@ class _Watching:
         observer.notice("settings_reloaded", message=str(fresh.source_file))
         self._next = fresh
         return True
+
+
+async def _check_capacity(settings: Settings, ledger: SqliteLedger) -> None:
+    """Raises `UsageError` where more is to be kept alive than the quota can."""
+    from ingestor.app import UPLOAD_QUOTA_FACT
+    from ingestor.runtime.capacity import too_many_to_renew
+    from ingestor.runtime.planning import supply_of
+    from ingestor.runtime.system_clock import SystemClock
+
+    supply = supply_of(settings.api.quota, await ledger.fact(UPLOAD_QUOTA_FACT), SystemClock().now())
+    why = await too_many_to_renew(settings.folders, supply.per_minute)
+    if why is not None:
+        raise UsageError(f"{settings.source_file}: {why}")

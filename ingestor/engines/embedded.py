@@ -57,6 +57,8 @@ class EmbeddedEngine:
         self._folders = folders
         self._waiting: dict[Lane, deque[QueuedSource]] = {lane: deque() for lane in Lane}
         self._running: dict[_Key, Lane] = {}
+        self._ended_meanwhile: set[_Key] = set()
+        """Whose flow has ended since the line was last asked for: the answer may still tell of them."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -156,12 +158,14 @@ class EmbeddedEngine:
 
     async def _look(self, lane: Lane) -> bool:
         """Read ahead in a lane; whether there is anything that does not run already."""
+        self._ended_meanwhile.clear()
         try:
             due = await self._ledger.due(lane, READ_AHEAD + len(self._running), self._batch, self._folders)
         except DiskFault as fault:
             self._disk_failed(fault.reason, str(fault))
             return False
-        fresh = [queued for queued in due if queued.source.key not in self._running]
+        known = self._running.keys() | self._ended_meanwhile
+        fresh = [queued for queued in due if queued.source.key not in known]
         self._waiting[lane].extend(fresh)
         return bool(fresh)
 
@@ -178,6 +182,7 @@ class EmbeddedEngine:
             self._failure = self._failure or error
         finally:
             del self._running[queued.source.key]
+            self._ended_meanwhile.add(queued.source.key)
             self._wake.set()
 
     async def _pause(self) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     cast,
+    exists,
     func,
     literal,
     or_,
@@ -73,6 +74,15 @@ def count_waiting(connection: Connection, batch: str | None, folders: Sequence[s
     return number
 
 
+def count_done(connection: Connection, folder: str) -> int:
+    """How many paths of a folder are done with."""
+    statement = (
+        select(func.count()).select_from(sources).where(sources.c.state == SourceState.DONE, sources.c.folder == folder)
+    )
+    number: int = connection.execute(statement).scalar_one()
+    return number
+
+
 def _in_line(batch: str | None, folders: Sequence[str] | None) -> list[Any]:
     conditions: list[Any] = [sources.c.state == SourceState.WAITING]
     if batch is not None:
@@ -86,6 +96,31 @@ def next_expiry_at(connection: Connection) -> datetime | None:
     statement = select(func.min(uploads.c.expires_at)).where(uploads.c.state.in_((State.LIVE, State.RENEWING)))
     expires_at: datetime | None = connection.execute(statement).scalar()
     return expires_at
+
+
+def renewable(connection: Connection, folders: Sequence[str], before: datetime) -> Sequence[tuple[ContentId, datetime]]:
+    """Each content with a live id that ends before, and a source in one of the folders; by the end of its id."""
+    statement = (
+        select(uploads.c.content_id, uploads.c.expires_at)
+        .where(
+            uploads.c.state == State.LIVE,
+            uploads.c.expires_at <= before,
+            exists().where(
+                sources.c.content_id == uploads.c.content_id,
+                sources.c.folder.in_(folders),
+                sources.c.state == SourceState.DONE,
+                sources.c.put_away.is_(None),
+                sources.c.reason.is_(None),
+            ),
+            ~exists().where(
+                sources.c.content_id == uploads.c.content_id,
+                sources.c.state == SourceState.WAITING,
+                sources.c.wanted_generation > uploads.c.generation,
+            ),
+        )
+        .order_by(uploads.c.expires_at, uploads.c.content_id)
+    )
+    return [(ContentId(row.content_id), row.expires_at) for row in connection.execute(statement)]
 
 
 def content(connection: Connection, content_id: ContentId) -> Content:

@@ -86,6 +86,9 @@ class SqlLedger(ABC):
     async def count_waiting(self, batch: str | None = None, folders: Sequence[str] | None = None) -> int:
         return await self._read(reads.count_waiting, batch, folders)
 
+    async def count_done(self, folder: str) -> int:
+        return await self._read(reads.count_done, folder)
+
     async def leave_batch(self, source: SourceFile) -> None:
         await self._write(line.leave_batch, source, self._clock.now())
 
@@ -182,6 +185,9 @@ class SqlLedger(ABC):
 
     async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
         return await self._write(line.want_renewal, content_id, batch, self._clock.now())
+
+    async def renewable(self, folders: Sequence[str], before: datetime) -> Sequence[tuple[ContentId, datetime]]:
+        return await self._read(reads.renewable, folders, before)
 
     async def counts(self, within: timedelta) -> Counts:
         return await self._read(reads.counts, self._clock.now(), within)

@@ -19,6 +19,7 @@ from ingestor.runtime.parts import Parts
 from ingestor.runtime.pulse import Phase, Pulse
 from ingestor.runtime.reaper import Reaper
 from ingestor.runtime.recovery import recover
+from ingestor.runtime.renewer import Renewer
 
 
 class Daemon:
@@ -87,7 +88,7 @@ class Daemon:
         memory = Memory(facts, ledger=parts.ledger, clock=parts.clock)
         reaper = Reaper(ledger=parts.ledger, manifest=parts.tools.manifest, clock=parts.clock, observer=parts.observer)
         watches = [FolderWatch(feeder, clock=parts.clock, observer=parts.observer) for feeder in self._feeders.values()]
-        runs = [memory.run(), reaper.run(), *(watch.run() for watch in watches)]
+        runs = [memory.run(), reaper.run(), *self._renewals(), *(watch.run() for watch in watches)]
         loops = [asyncio.create_task(run) for run in runs]
         working = asyncio.create_task(self._engine.run())
         stopping = asyncio.create_task(self._stop.wait())
@@ -102,6 +103,21 @@ class Daemon:
             await self._wind_up(working, [*loops, stopping])
             await memory.save()
         parts.observer.notice("stopped")
+
+    def _renewals(self) -> list[Coroutine[Any, Any, None]]:
+        parts = self._parts
+        folders = [folder.name for folder in parts.folders if folder.renew == "while-source-exists"]
+        if not folders:
+            return []
+        renewer = Renewer(
+            folders,
+            ledger=parts.ledger,
+            clock=parts.clock,
+            observer=parts.observer,
+            per_minute=lambda: parts.upload_quota().per_minute,
+            wake=self._engine.wake,
+        )
+        return [renewer.run()]
 
     async def _wind_up(self, working: asyncio.Task[None], loops: list[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
         """No new files, no new requests; those in flight finish."""

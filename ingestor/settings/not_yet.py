@@ -18,11 +18,6 @@ NOT_YET: tuple[Row, ...] = (
         lambda value: isinstance(value, str) and value.startswith(("postgresql://", "postgres://", "postgresql+")),
         "a ledger on PostgreSQL is not supported yet; write the path of an SQLite file such as var/ledger.db",
     ),
-    (
-        ("folders", "*", "renew"),
-        lambda value: value == "while-source-exists",
-        "while-source-exists is not supported yet; write never, or leave it out",
-    ),
 )
 
 

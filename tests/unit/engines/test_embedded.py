@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -225,3 +226,20 @@ async def test_an_engine_that_is_idle_or_held_at_the_gate_still_comes_round() ->
     await running
     clock.advance(50)
     assert clock.monotonic() - engine.turned_at >= 50, "stopped"
+
+
+async def test_a_path_that_ends_while_the_line_is_asked_for_is_not_begun_again(
+    clock: FakeClock, line: Line, flow: Flow
+) -> None:
+    class SlowLine(Line):
+        async def due(self, *arguments: Any, **more: Any) -> list[QueuedSource]:
+            answer = await super().due(*arguments, **more)
+            await self._clock.sleep(1.5)
+            return answer
+
+    slow = SlowLine(clock)
+    flow = Flow(clock, slow)
+    for number in range(6):
+        slow.put(f"{number}")
+    await run_until_empty(engine_of(clock, slow, flow), slow, clock)
+    assert sorted(flow.ended) == [str(number) for number in range(6)]

@@ -83,7 +83,6 @@ FILE:25: folders[0].recursive: "maybe" is neither true nor false; write one of t
 FILE:26: folders[0].include: must be a list, such as [a, b], not "*.jpg"
 FILE:27: folders[0].settle: "fast" is not a duration; write one such as 500ms, 90s, 5m or 24h
 FILE:28: folders[0].watch: "polling" is not one of auto, native, poll; did you mean poll?
-FILE:29: folders[0].renew: while-source-exists is not supported yet; write never, or leave it out
 FILE:30: folders[0].on_quarantine: "delete" is not one of keep, move:DIR
 FILE:31: folders[1].rescan: 0 has no unit; write a duration such as 90s, 5m or 24h
 FILE:31: folders[1].path: "ROOT/nowhere" does not exist; make it (mkdir -p) or correct the path

@@ -1,0 +1,91 @@
+"""Whether the quota can do what is asked, before anything is begun: how many images there are, and the arithmetic."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import posixpath
+from collections.abc import Sequence
+
+from ingestor.policy.forecast import Supply, forecast
+from ingestor.policy.intake import Intake, intake_of
+from ingestor.policy.renewing import cannot_be_kept
+from ingestor.ports import Clock, Ledger
+from ingestor.runtime.backfill import Selection
+from ingestor.settings import FolderSettings
+from ingestor.stages.discover import DropFolder
+
+RENEWS = "while-source-exists"
+
+
+async def too_many_to_renew(folders: Sequence[FolderSettings], per_minute: float) -> str | None:
+    """Why the folders that renew hold more than the quota can keep alive; None if they do not."""
+    renewing = [DropFolder(folder) for folder in folders if folder.renew == RENEWS]
+    images = sum([await asyncio.to_thread(_images, folder) for folder in renewing])
+    return cannot_be_kept(images, per_minute)
+
+
+async def would_expire(selections: Sequence[Selection], ledger: Ledger, clock: Clock, supply: Supply) -> str | None:
+    """Why ids of a run over these would end before its last upload; None if they would not."""
+    uploads = 0
+    for selection in selections:
+        uploads += await _at_most(selection, ledger)
+    if forecast(uploads, supply).fits:
+        return None
+    uploads = 0
+    for selection in selections:
+        uploads += await _wanted(selection, ledger, clock)
+    what = forecast(uploads, supply)
+    if what.fits:
+        return None
+    hours = what.seconds / 3600
+    return (
+        f"{uploads:,} uploads take {hours:.1f} hours at {supply.per_minute:g} a minute, and an id lives for 24: "
+        f"{what.expired_before_end:,} ids will have ended before the last image is uploaded; at most "
+        f"{what.largest_alive_set:,} can be alive at once"
+    )
+
+
+async def _at_most(selection: Selection, ledger: Ledger) -> int:
+    """How many uploads a selection can cost, without asking about each file."""
+    if selection.only is not None:
+        directories, files = _parts(selection)
+        return len(files) + sum([await asyncio.to_thread(_images, selection.folder, inside) for inside in directories])
+    images = await asyncio.to_thread(_images, selection.folder)
+    return max(0, images - await ledger.count_done(selection.folder.name))
+
+
+def _parts(selection: Selection) -> tuple[list[str], list[str]]:
+    """The directories and the files of a selection, relative to its folder."""
+    if selection.only is None:
+        return [""], []
+    directories = [path for path in selection.only if os.path.isdir(selection.folder.root / path)]
+    return directories, [path for path in selection.only if path not in directories]
+
+
+def _images(folder: DropFolder, inside: str = "") -> int:
+    """How many files there are whose names are those of images."""
+    count = 0
+    for directory, names, files in os.walk(folder.root / inside, onerror=None, followlinks=False):
+        here = os.path.relpath(directory, folder.root)
+        prefix = "" if here == "." else f"{here}/"
+        names[:] = [name for name in names if folder.settings.recursive and folder.enters(prefix + name)]
+        count += sum(folder.verdict(prefix + name) is None for name in files)
+    return count
+
+
+async def _wanted(selection: Selection, ledger: Ledger, clock: Clock) -> int:
+    """How many files a run would take; each that is named by itself counts."""
+    folder = selection.folder
+    stack, files = _parts(selection)
+    count = len(files)
+    while stack:
+        pieces = folder.listing(stack.pop())
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            stack.extend(piece.subdirectories)
+            names = [posixpath.basename(sighting.source.path) for sighting in piece.sightings]
+            known = await ledger.known(folder.name, piece.directory, None if piece.whole else names)
+            for name, sighting in zip(names, piece.sightings, strict=True):
+                intake = intake_of(known.get(name), sighting, clock.now(), revive=True)
+                count += intake in (Intake.TAKE, Intake.IN_LINE)
+    return count

@@ -1,0 +1,53 @@
+"""`renew: while-source-exists`: ids get their successors before they end, spread over the time that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from ingestor.policy.forecast import ID_SECONDS
+from ingestor.policy.renewing import due_now
+from ingestor.ports import Clock, Ledger, Observer
+from ingestor.runtime.disk_patience import until_disk_is_well
+
+LOOK_SECONDS = 30.0
+"""Between two plans: each is made anew from what the ledger holds, so that nothing is planned that is not so."""
+
+
+class Renewer:
+    """Puts contents in line for their next generation when their time has come. Runs until cancelled."""
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        observer: Observer,
+        per_minute: Callable[[], float],
+        wake: Callable[[], None],
+    ) -> None:
+        """`folders` renew; `per_minute` is the quota's refill as it is known now; `wake` tells the engine."""
+        self._folders = folders
+        self._ledger = ledger
+        self._clock = clock
+        self._observer = observer
+        self._per_minute = per_minute
+        self._wake = wake
+
+    async def run(self) -> None:
+        while True:
+            await until_disk_is_well(self._clock, self._observer, self._plan)
+            await self._clock.sleep(LOOK_SECONDS)
+
+    async def _plan(self) -> None:
+        now = self._clock.now()
+        # What ends later than a whole life from now cannot be: the horizon is all there is.
+        ends = await self._ledger.renewable(self._folders, now + timedelta(seconds=ID_SECONDS))
+        left = [(expires_at - now).total_seconds() for _, expires_at in ends]
+        wanted = 0
+        for content_id, _ in ends[: due_now(left, self._per_minute() / 60)]:
+            wanted += await self._ledger.want_renewal(content_id, None)
+        if wanted:
+            self._observer.notice("renewal_planned", number=wanted)
+            self._wake()
