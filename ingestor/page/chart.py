@@ -194,4 +194,4 @@ def _summary(periods: Sequence[Period]) -> str:
     known = [period.quota_left for period in periods if period.quota_left is not None]
     quota = f"; the quota was down to {number(min(known))}" if known else ""
     waits = f"; the API asked us to wait {number(held)} times" if held else ""
-    return f"{number(uploads)} uploads and {number(quarantined)} quarantined in 24 hours{quota}{waits}"
+    return f"{number(uploads)} uploads and {number(quarantined)} quarantined{quota}{waits}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
@@ -35,6 +35,7 @@ def overview(site: Site) -> dict[str, Any]:
     """All that the first page shows."""
     now, told, status = site.now(), site.recent.snapshot(), status_now(site.parts, site.recent)
     counted, quota = site.counting.latest, site.parts.upload_quota()
+    started_at = parsed(told["started_at"]) or now
     return {
         "verdict": verdict(site, status),
         "standing": status,
@@ -44,6 +45,8 @@ def overview(site: Site) -> dict[str, Any]:
         "counted": counted,
         "folders": _folders(site, status["folders"]),
         "chart": chart_of(told["minutes"], quota.capacity),
+        "started_at": started_at,
+        "is_whole_day": now - started_at >= timedelta(days=1),
         "ends": [{**_NOTHING_MORE, **end, "at": parsed(end["at"])} for end in told["ends"][:LATEST]],
         "paths_by_state": _by_state(counted.stands),
     }

@@ -55,6 +55,7 @@ class Rendering:
             "ago": relative,
             "instant": _instant,
             "pretty_json": _pretty_json,
+            "prose": _prose,
         }
         self._environment.globals["static"] = lambda name: f"/static/{name}?v={self.static[name].version}"
 
@@ -83,6 +84,14 @@ def _cleaned(value: Any) -> Any:
 def _pretty_json(value: object) -> Markup:
     """Cleaned before it is written, since its lines are to stay."""
     return Markup.escape(json.dumps(clean(value), ensure_ascii=False, indent=2, sort_keys=True))
+
+
+def _prose(sentence: str) -> Markup:
+    """A sentence whose words in backticks are code."""
+    parts = [Markup.escape(part) for part in clean_text(sentence).split("`")]
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
 
 
 def _instant(value: object) -> datetime | None:
