@@ -64,7 +64,7 @@ def photograph(width: int, height: int, seed: int = 1) -> Image.Image:
     field = grey + 0.4 * (field - grey)
     field = (field - field.mean()) / field.std()
     edges = (field[..., :1] > 0.3).astype(np.float32) * 0.8
-    values = 118 + 44 * field + 46 * (edges - 0.4) + rng.normal(0, 2.0, (height, width, 1)).astype(np.float32)
+    values = 118 + 44 * field + 46 * (edges - 0.4) + rng.normal(0, 1.0, (height, width, 1)).astype(np.float32)
     return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
 
 
@@ -298,6 +298,7 @@ def frames(count: int = 3) -> list[Image.Image]:
 
 
 def animation(name: str, count: int = 3) -> bytes:
+    """Several frames; pages in a TIFF."""
     first, *others = frames(count)
     return saved(first, name, save_all=True, append_images=others, duration=100)
 
@@ -426,3 +427,115 @@ def fax() -> bytes:
 
 def _upside_down(values: np.ndarray) -> bytes:
     return values.astype("<f4")[::-1].tobytes()
+
+
+def heic() -> bytes:
+    """Needs the extra `[heif]`."""
+    import pillow_heif  # only where it is installed
+
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(quarters()).save(buffer, quality=90)
+    return buffer.getvalue()
+
+
+# -- colour profiles -------------------------------------------------------------------------------
+
+DISPLAY_P3 = ((0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407))
+ADOBE_RGB = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
+SRGB = ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.7141))
+"""Red, green and blue as XYZ under D50."""
+D50 = (0.9642, 1.0, 0.8249)
+
+
+def _icc(space: bytes, tags: dict[bytes, bytes], device: bytes = b"mntr", pcs: bytes = b"XYZ ") -> bytes:
+    head_size = 128 + 4 + 12 * len(tags)
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, content in tags.items():
+        content += b"\0" * (-len(content) % 4)
+        table += struct.pack(">4sII", name, head_size + len(body), len(content))
+        body += content
+    date = struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
+    head = struct.pack(">I4sI4s4s4s", head_size + len(body), b"test", 0x02400000, device, space, pcs) + date
+    head += b"acsp" + bytes(28) + _xyz(D50)[8:]
+    return head.ljust(128, b"\0") + table + body
+
+
+def _xyz(values: Iterable[float]) -> bytes:
+    return b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+
+def _words(text: str) -> dict[bytes, bytes]:
+    ascii_text = text.encode() + b"\0"
+    described = b"desc\0\0\0\0" + struct.pack(">I", len(ascii_text)) + ascii_text + bytes(12 + 67)
+    return {b"desc": described, b"cprt": b"text\0\0\0\0none\0", b"wtpt": _xyz(D50)}
+
+
+def rgb_profile(colours: tuple[tuple[float, ...], ...], gamma: float) -> bytes:
+    """An ICC profile of three primaries and a gamma."""
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256))
+    tags = _words("test RGB")
+    for letter, colour in zip((b"r", b"g", b"b"), colours, strict=True):
+        tags[letter + b"XYZ"] = _xyz(colour)
+        tags[letter + b"TRC"] = curve
+    return _icc(b"RGB ", tags)
+
+
+def grey_profile(gamma: float) -> bytes:
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256))
+    return _icc(b"GRAY", {**_words("test grey"), b"kTRC": curve})
+
+
+CMYK_LAB = {"cyan": (58, -30, -50), "magenta": (48, 74, -3), "yellow": (89, -5, 93), "paper": (100, 0, 0)}
+"""What `cmyk_profile` says of full cyan, magenta, yellow, and of paper."""
+
+
+def cmyk_profile() -> bytes:
+    """An ICC profile by table: two steps for each ink, so that the colours of full inks are known exactly."""
+    inks = [CMYK_LAB[name] for name in ("cyan", "magenta", "yellow")]
+    table = b""
+    for corner in range(16):
+        used = [inks[place] for place in range(3) if corner >> (3 - place) & 1]
+        black = corner & 1
+        lightness = 0 if black else min([100, *(ink[0] for ink in used)]) - 15 * max(0, len(used) - 1)
+        a = 0 if black or not used else sum(ink[1] for ink in used) // len(used)
+        b = 0 if black or not used else sum(ink[2] for ink in used) // len(used)
+        table += bytes([round(max(0, lightness) * 255 / 100), a + 128, b + 128])
+    identity = b"".join(struct.pack(">i", 65536 if row == column else 0) for row in range(3) for column in range(3))
+    ramp = bytes(range(256))
+    lut = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + ramp * 4 + table + ramp * 3
+    return _icc(b"CMYK", {**_words("test CMYK"), b"A2B0": lut}, device=b"prtr", pcs=b"Lab ")
+
+
+# -- likeness --------------------------------------------------------------------------------------
+
+
+def lanczos_in_float(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """The reference: every channel resized by Lanczos in floating point; (height, width, channels)."""
+    planes = [
+        Image.fromarray(np.asarray(channel, dtype=np.float32)).resize(size, Image.Resampling.LANCZOS)
+        for channel in image.split()
+    ]
+    return np.stack([np.asarray(plane) for plane in planes], axis=-1).clip(0, 255)
+
+
+def luma(pixels: np.ndarray) -> np.ndarray:
+    return pixels[..., :3].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def ssim(one: np.ndarray, other: np.ndarray) -> float:
+    """Structural similarity of two grey pictures, as Wang et al. define it (Gaussian window, sigma 1.5)."""
+    x, y = one.astype(np.float32), other.astype(np.float32)
+    mean_x, mean_y = _smooth(x), _smooth(y)
+    var_x = _smooth(x * x) - mean_x**2
+    var_y = _smooth(y * y) - mean_y**2
+    both = _smooth(x * y) - mean_x * mean_y
+    first, second = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    top = (2 * mean_x * mean_y + first) * (2 * both + second)
+    return float((top / ((mean_x**2 + mean_y**2 + first) * (var_x + var_y + second))).mean())
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    kernel = np.exp(-0.5 * ((np.arange(11) - 5) / 1.5) ** 2).astype(np.float32)
+    kernel /= kernel.sum()
+    rows = sum(weight * values[at : values.shape[0] - 10 + at] for at, weight in enumerate(kernel))
+    return sum(weight * rows[:, at : rows.shape[1] - 10 + at] for at, weight in enumerate(kernel))  # type: ignore

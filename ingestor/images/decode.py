@@ -5,6 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from ingestor.images import damage, integrity, jpeg, webp
+from ingestor.images.ending import CERTAIN, is_cut_off
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
 from ingestor.policy.sizing import Size
@@ -27,6 +28,8 @@ def pixels(
             except jpeg.NotReadHere:
                 # Pillow's build of the same library reads kinds that the strict one does not.
                 return _loaded(undecoded), ["this kind of JPEG could not be checked strictly"]
+        if strict and header.format.name in CERTAIN and is_cut_off(source, header.format):
+            raise damage.truncated(source)
         if strict:
             integrity.check_container(source, header)
         if header.format.name == "WEBP":

@@ -11,7 +11,13 @@ from ingestor.images.source import Source
 from ingestor.policy.formats import Format
 
 _TAIL_BYTES = 65536
+_MOST_PAGES = 100
+_MOST_STRIPS = 100_000
 _PNG_END = b"IEND\xae\x42\x60\x82"
+
+
+CERTAIN = frozenset({"GIF", "TIFF", "AVIF", "HEIF", "QOI"})
+"""Formats whose decoders may be content with a file that is cut off behind the first picture."""
 
 
 def is_cut_off(source: Source, row: Format) -> bool:
@@ -20,8 +26,8 @@ def is_cut_off(source: Source, row: Format) -> bool:
     try:
         return ends is not None and ends(source)
     except (struct.error, IndexError):
-        # The header itself is incomplete.
-        return source.size_bytes < 1024
+        # What tells the length is itself beyond the end.
+        return True
 
 
 def _jpeg(source: Source) -> bool:
@@ -48,7 +54,27 @@ def _riff(source: Source) -> bool:
 
 
 def _gif(source: Source) -> bool:
-    return not source.tail(64).rstrip(b"\0").endswith(b";")
+    """Whether the file ends within a block. Between two blocks it may: some writers forget the trailer."""
+    data = source.whole()
+    at = 13 + _palette_bytes(data[10])
+    while at < len(data):
+        if data[at] == 0x3B:
+            return False
+        if data[at] == 0x2C:
+            at += 10 + _palette_bytes(data[at + 9]) + 1
+        elif data[at] == 0x21:
+            at += 2
+        else:
+            # What stands behind the last block is no block.
+            return False
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+    return at > len(data)
+
+
+def _palette_bytes(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _bmp(source: Source) -> bool:
@@ -71,33 +97,39 @@ def _iso_media(source: Source) -> bool:
 
 
 def _tiff(source: Source) -> bool:
-    """Whether strips or tiles of the first page, or the page's directory itself, lie beyond the end."""
+    """Whether a page's directory, or one of its strips or tiles, lies beyond the end."""
     head = source.head
     order = "<" if head.startswith(b"II") else ">"
     if head[2:4] in (b"+\0", b"\0+"):
         (first,) = struct.unpack(order + "Q", head[8:16])
         return bool(first >= source.size_bytes)
-    (first,) = struct.unpack(order + "I", head[4:8])
-    if first + 2 > source.size_bytes:
-        return True
-    (count,) = struct.unpack(order + "H", source.at(first, 2))
-    directory = source.at(first + 2, 12 * count)
-    values: dict[int, list[int]] = {}
-    for at in range(0, len(directory) - 11, 12):
+    (at,) = struct.unpack(order + "I", head[4:8])
+    seen: set[int] = set()
+    while at and at not in seen and len(seen) < _MOST_PAGES:
+        seen.add(at)
+        (count,) = struct.unpack(order + "H", source.at(at, 2))
+        directory = source.at(at + 2, 12 * count)
+        if len(directory) < 12 * count or _tiff_page_is_cut_off(source, order, directory):
+            return True
+        (at,) = struct.unpack(order + "I", source.at(at + 2 + 12 * count, 4))
+    return False
+
+
+def _tiff_page_is_cut_off(source: Source, order: str, directory: bytes) -> bool:
+    values: dict[int, tuple[int, ...]] = {}
+    for at in range(0, len(directory), 12):
         tag, kind, number = struct.unpack_from(order + "HHI", directory, at)
-        if tag in (273, 279, 324, 325) and kind in (3, 4) and number <= 100_000:
+        if tag in (273, 279, 324, 325) and kind in (3, 4) and number <= _MOST_STRIPS:
             letter, width = ("H", 2) if kind == 3 else ("I", 4)
             where = directory[at + 8 : at + 12]
             if number * width > 4:
                 (offset,) = struct.unpack(order + "I", where)
                 where = source.at(offset, number * width)
-            if len(where) < number * width:
-                return True
-            values[tag] = list(struct.unpack_from(f"{order}{number}{letter}", where))
+            values[tag] = struct.unpack_from(f"{order}{number}{letter}", where)
     return any(
         offset + length > source.size_bytes
         for offsets, lengths in ((273, 279), (324, 325))
-        for offset, length in zip(values.get(offsets, []), values.get(lengths, []), strict=False)
+        for offset, length in zip(values.get(offsets, ()), values.get(lengths, ()), strict=False)
     )
 
 

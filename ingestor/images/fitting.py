@@ -74,20 +74,19 @@ def _kept(name: str, data: bytes, image: Image.Image, limits: Limits) -> Fitted 
 def as_webp(image: Image.Image, limits: Limits, carried: Attached, name: str) -> Fitted:
     """The picture as WebP, as good and as large as `max_bytes` allow. Raises `ImageRejected` (`cannot_fit`)."""
     room = limits.max_bytes - carried.size_bytes
-    attempt = _Attempt(image=image, quality=limits.quality, expected=0.0, correction=1.0)
+    attempt = _Attempt(image=image, ceiling=limits.quality, quality=limits.quality, expected=0.0, correction=1.0)
     best: Fitted | None = None
     for encodes in range(1, MOST_ENCODES + 1):
-        attempt = _prepared(attempt, limits.quality, room, name)
+        attempt = _prepared(attempt, room, name)
         data = encode.webp(attempt.image, attempt.quality, carried)
-        if len(data) <= limits.max_bytes:
-            best = Fitted(
-                format="WEBP", data=data, size=Size(*attempt.image.size), quality=attempt.quality, full_encodes=encodes
-            )
-            if encodes > 1 or attempt.quality >= limits.quality or len(data) >= sizing.LEAST_SHARE * limits.max_bytes:
-                return best
-        elif best is not None:
+        fits = len(data) <= limits.max_bytes
+        if fits:
+            size = Size(*attempt.image.size)
+            best = Fitted(format="WEBP", data=data, size=size, quality=attempt.quality, full_encodes=encodes)
+        uses_the_room = attempt.quality >= attempt.ceiling or len(data) >= sizing.LEAST_SHARE * limits.max_bytes
+        if best is not None and (uses_the_room or encodes > 1):
             return best
-        attempt = attempt.corrected(len(data) - carried.size_bytes)
+        attempt = attempt.corrected(len(data) - carried.size_bytes, fits=fits)
     raise ImageRejected(
         "cannot_fit", f"{name}: cannot be made to fit {limits.max_bytes:,} bytes; raise normalise.max_bytes"
     )
@@ -96,29 +95,33 @@ def as_webp(image: Image.Image, limits: Limits, carried: Attached, name: str) ->
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
     image: Image.Image
+    ceiling: float
+    """The best quality that may be tried."""
     quality: float
     expected: float
     """Bytes, as foreseen from the tiles."""
     correction: float
-    """How many times larger than foreseen the picture has turned out so far."""
+    """How many times larger than foreseen the picture has turned out."""
 
-    def corrected(self, actual_bytes: int) -> _Attempt:
-        return replace(self, correction=actual_bytes / max(1.0, self.expected))
+    def corrected(self, actual_bytes: int, *, fits: bool) -> _Attempt:
+        ceiling = self.ceiling if fits else max(self.quality - 0.3, min(sizing.LOWEST_QUALITY, self.ceiling))
+        return replace(self, ceiling=ceiling, correction=actual_bytes / max(1.0, self.expected))
 
 
-def _prepared(attempt: _Attempt, wanted: float, room: float, name: str) -> _Attempt:
+def _prepared(attempt: _Attempt, room: float, name: str) -> _Attempt:
     """The picture and the quality to try next; the picture made smaller where no quality is low enough."""
-    image = attempt.image
+    image, wanted = attempt.image, attempt.ceiling
+    limit = room / attempt.correction
     while True:
         size = Size(*image.size)
         if sizing.surely_fits(size, wanted, int(room), alpha=image.mode == "RGBA"):
             return replace(attempt, image=image, quality=wanted, expected=room)
         foresight = Foresight(image, encode.webp)
-        limit = room / attempt.correction
         if (expected := foresight.clearly_within(wanted, limit)) is not None:
             return replace(attempt, image=image, quality=wanted, expected=expected)
-        quality, expected = foresight.best_quality(wanted, limit * sizing.TARGET_SHARE)
-        if expected <= limit or quality > sizing.LOWEST_QUALITY:
+        target = limit * sizing.TARGET_SHARE
+        quality, expected = foresight.best_quality(wanted, target)
+        if expected <= target:
             return replace(attempt, image=image, quality=quality, expected=expected)
         if size.pixels == 1:
             raise ImageRejected("cannot_fit", f"{name}: not even one pixel of it fits normalise.max_bytes")

@@ -26,6 +26,8 @@ class Header:
     size: Size
     """As stored: before any turning."""
     orientation: int
+    """To be baked; 1 for a picture that its decoder turns by itself."""
+    turned_by_decoder: bool
     has_more_pictures: bool
     """Frames of an animation or pages of a document; by-products of the same picture do not count."""
     style: JpegStyle
@@ -62,7 +64,8 @@ def read(source: Source, row: Format, rules: NormaliseRules) -> tuple[Header, Un
         header = Header(
             format=row,
             size=size,
-            orientation=_orientation(picture, carried),
+            orientation=1 if row.name == "TIFF" else exif.orientation_of(carried.exif),
+            turned_by_decoder=row.name == "TIFF" and _told_by_tiff(picture) != 1,
             has_more_pictures=row.pictures in ("animation", "pages") and bool(getattr(picture, "is_animated", False)),
             style=style.of(picture) if row.name == "JPEG" else JpegStyle(),
             gamma=_gamma(picture),
@@ -115,11 +118,9 @@ def _size_before_opening(source: Source, row: Format) -> Size | None:
     return Size(width, height)
 
 
-def _orientation(picture: Image.Image, carried: Attached) -> int:
-    if picture.format == "TIFF":
-        told = picture.tag_v2.get(0x0112, 1)  # type: ignore[attr-defined]
-        return told if isinstance(told, int) and 1 <= told <= 8 else 1
-    return exif.orientation_of(carried.exif)
+def _told_by_tiff(picture: Image.Image) -> int:
+    told = picture.tag_v2.get(0x0112, 1)  # type: ignore[attr-defined]
+    return told if isinstance(told, int) and 1 <= told <= 8 else 1
 
 
 def _gamma(picture: Image.Image) -> float | None:

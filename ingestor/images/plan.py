@@ -18,6 +18,7 @@ class Plan:
 
     orientation: int
     """To be baked into the pixels; 1: nothing to turn."""
+    turned_by_decoder: bool
     first_frame: bool
     box: Size
     must_resize: bool
@@ -50,7 +51,7 @@ class Plan:
     def steps(self, *, colour: bool, size: Size, written_as: str) -> tuple[str, ...]:
         """What has been done, in the words of `Payload.normalised`."""
         done = {
-            "turned": self.orientation != 1,
+            "turned": self.orientation != 1 or self.turned_by_decoder,
             "first_frame": self.first_frame,
             "colour": colour,
             "resized": size.pixels != self.source_size.pixels,
@@ -65,6 +66,7 @@ def plan(source: Source, header: Header, rules: NormaliseRules) -> Plan:
     too_many_bytes = source.size_bytes > rules.max_bytes
     return Plan(
         orientation=header.orientation if rules.orientation == "bake" else 1,
+        turned_by_decoder=header.turned_by_decoder,
         first_frame=_only_first(source, header, rules, fits=box == header.size and not too_many_bytes),
         box=box,
         must_resize=box != header.size,

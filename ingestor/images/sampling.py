@@ -12,6 +12,7 @@ from ingestor.policy.sizing import Size
 FEW_TILES = 6
 CLEARLY = 0.75
 """A few tiles decide where they foresee less than this share of the limit; else many are asked."""
+MOST_ASKED = 8
 
 Encoder = Callable[[Image.Image, float], bytes]
 
@@ -38,20 +39,12 @@ class Foresight:
     def best_quality(self, ceiling: float, target_bytes: float) -> tuple[float, float]:
         """The best quality (at most `ceiling`) at which `target_bytes` are expected to do, and the expected bytes.
 
-        More bytes than the target are expected only at `LOWEST_QUALITY`: then nothing but a smaller picture helps.
+        More bytes than the target are expected only at the lowest quality: then nothing but a smaller picture helps.
         """
         known = [(ceiling, self.size_bytes(ceiling))]
-        while True:
-            quality = sizing.next_quality(known, target_bytes, ceiling)
-            if any(abs(quality - tried) < 0.25 for tried, _ in known) or len(known) == 5:
-                return quality, _between(known, quality)
+        while len(known) < MOST_ASKED and (quality := sizing.next_quality(known, target_bytes, ceiling)) is not None:
             known.append((quality, self.size_bytes(quality)))
-
-
-def _between(known: list[tuple[float, float]], quality: float) -> float:
-    """The expected size at a quality next to one that is known."""
-    nearest = min(known, key=lambda point: abs(point[0] - quality))
-    return nearest[1]
+        return sizing.best_known(known, target_bytes)
 
 
 def _sheet(image: Image.Image, tiles: int) -> tuple[Image.Image, float]:

@@ -17,6 +17,12 @@ TILE_PX = 256
 """Side of a sample tile: as cheap as it gets before the cost of a tile's edges shows."""
 MOST_TILES = 36
 
+NEAR_ENOUGH = 0.97
+"""Of the bytes aimed at: what a better search would still win, nobody sees."""
+_FINEST_STEP = 0.3
+_USUAL_SLOPE = 0.03
+"""A step of quality costs 3 % of the bytes of a usual photograph."""
+
 _BASE_BYTES = 400_000_000
 _BYTES_PER_PIXEL = 9
 
@@ -87,16 +93,16 @@ def is_bomb(size: Size, file_bytes: int) -> bool:
 
 
 _NOISE_BYTES_PER_PIXEL = (
-    (0.0, 0.1),
-    (20.0, 0.56),
-    (50.0, 0.81),
-    (75.0, 0.98),
-    (85.0, 1.33),
-    (90.0, 1.61),
-    (95.0, 2.07),
-    (100.0, 2.66),
+    (0.0, 0.22),
+    (20.0, 0.51),
+    (50.0, 0.66),
+    (75.0, 0.75),
+    (85.0, 0.88),
+    (90.0, 0.99),
+    (95.0, 1.11),
+    (100.0, 3.13),
 )
-"""(quality, bytes): uniform RGB noise through libwebp 1.6, method 2: nothing needs more."""
+"""(quality, bytes): noise of the eight purest colours through libwebp 1.6, method 1: nothing needs more."""
 
 
 def worst_bytes_per_pixel(quality: float, *, alpha: bool = False) -> float:
@@ -130,30 +136,32 @@ def tile_boxes(size: Size, most: int = MOST_TILES) -> list[tuple[int, int, int, 
     return boxes
 
 
-def next_quality(known: list[tuple[float, float]], target_bytes: float, ceiling: float) -> float:
-    """The quality at which `target_bytes` are expected, from sizes known at other qualities.
+def next_quality(known: list[tuple[float, float]], target_bytes: float, ceiling: float) -> float | None:
+    """The quality to ask about next in search of `target_bytes`; None where enough is known.
 
-    Between two qualities the logarithm of the size is nearly straight. Quality is kept to tenths: bytes differ in
-    between, but nobody would see it. Never above `ceiling`, never below `LOWEST_QUALITY`.
+    `known` has sizes at other qualities, and begins with `ceiling`, the best there may be; nothing below `LOWEST_QUALITY` is asked for. Between two
+    qualities the logarithm of the size is nearly straight.
     """
-    points = sorted(set(known))
-    above = [point for point in points if point[1] > target_bytes]
-    below = [point for point in points if point[1] <= target_bytes]
-    if not above:
-        return ceiling
+    above = [point for point in sorted(known) if point[1] > target_bytes]
+    below = [point for point in sorted(known) if point[1] <= target_bytes]
+    lowest = min(LOWEST_QUALITY, ceiling)
+    if not above or above[0][0] <= lowest:
+        return None
     right = above[0]
-    left = below[-1] if below else _guessed_below(right, target_bytes)
-    span = math.log(right[1]) - math.log(left[1])
-    share = (math.log(target_bytes) - math.log(left[1])) / span if span > 0 else 0.5
-    quality = left[0] + (right[0] - left[0]) * min(1.0, max(0.0, share))
-    return round(min(ceiling, max(LOWEST_QUALITY, quality)), 1)
+    if not below:
+        guess = right[0] - math.log(right[1] / target_bytes) / _USUAL_SLOPE
+        return round(guess, 1) if len(known) == 1 and guess > lowest else lowest
+    left = below[-1]
+    if left[1] >= NEAR_ENOUGH * target_bytes or right[0] - left[0] < _FINEST_STEP:
+        return None
+    share = math.log(target_bytes / left[1]) / math.log(right[1] / left[1])
+    return round(left[0] + (right[0] - left[0]) * min(0.9, max(0.1, share)), 2)
 
 
-def _guessed_below(known: tuple[float, float], target_bytes: float) -> tuple[float, float]:
-    """A quality that is surely low enough, by the usual slope: 3 % of the bytes for each step of quality."""
-    quality, size_bytes = known
-    steps = math.log(size_bytes / target_bytes) / 0.03
-    return (max(0.0, quality - steps - 1.0), target_bytes * 0.97)
+def best_known(known: list[tuple[float, float]], target_bytes: float) -> tuple[float, float]:
+    """The best quality that keeps to `target_bytes`, with its size; the lowest where none does."""
+    fitting = [point for point in known if point[1] <= target_bytes]
+    return max(fitting) if fitting else min(known)
 
 
 def smaller_box(size: Size, foreseen_bytes: float, max_bytes: int) -> Size:
