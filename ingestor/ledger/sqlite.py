@@ -103,6 +103,7 @@ class SqliteLedger(SqlLedger):
         self._pending.append(_Change(_bound(change, args, kwargs), done))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_pending())
+            self._committing.add_done_callback(self._never_began)
         # The change is made whether or not its caller still waits: a durable receipt is never half a decision.
         return await asyncio.shield(done)
 
@@ -116,12 +117,22 @@ class SqliteLedger(SqlLedger):
                 for change, end in zip(group, ends, strict=True):
                     _settle(change.done, end)
         except BaseException:
-            for change in (*group, *self._pending):
-                change.done.cancel()  # nobody shall wait for an answer that does not come
-            self._pending.clear()
+            self._give_up(group)
             raise
         finally:
             self._committing = None
+
+    def _never_began(self, task: asyncio.Task[None]) -> None:
+        """A task that is cancelled before its first step does not even see its `finally`."""
+        if self._committing is task:
+            self._committing = None
+            self._give_up([])
+
+    def _give_up(self, group: list[_Change]) -> None:
+        """Nobody shall wait for an answer that does not come."""
+        for change in (*group, *self._pending):
+            change.done.cancel()
+        self._pending.clear()
 
     def _commit(self, group: list[_Change]) -> list[_End]:
         try:
