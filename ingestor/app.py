@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from ingestor.observe.cleaning import redact
 from ingestor.pipeline import Tools
 from ingestor.ports import Clock, NormaliseRules, Observer
 from ingestor.quota import LocalQuota
+from ingestor.runtime.clock_watch import CLOCK_FACT, ClockWatch
 from ingestor.runtime.parts import Parts
 from ingestor.runtime.system_clock import SystemClock
 from ingestor.settings import FolderSettings, NormaliseSettings, Settings
@@ -74,6 +76,7 @@ async def open_ledger(
         )
     try:
         await ledger.open()
+        SystemClock.correct(await ledger.fact(CLOCK_FACT) or 0.0)
         yield ledger
     finally:
         await ledger.close()
@@ -85,6 +88,7 @@ async def read_ledger(settings: Settings, *, clock: Clock | None = None) -> Asyn
     ledger = LedgerReader(settings.ledger, clock or SystemClock())
     try:
         await ledger.open()
+        SystemClock.correct(await ledger.fact(CLOCK_FACT) or 0.0)
         yield ledger
     finally:
         await ledger.close()
@@ -200,6 +204,11 @@ async def assemble(
         api = await stack.enter_async_context(
             open_api(settings, facts, clock=clock, observer=observer, patient=patient)
         )
+        if isinstance(clock, SystemClock):
+            clock_watch = ClockWatch(ledger=ledger, observer=observer, clock=clock)
+            api.http.hear_time = clock_watch.hear
+            watching = asyncio.create_task(clock_watch.run())
+            stack.callback(watching.cancel)
         images = image_pool(settings)
         stack.push_async_callback(images.close)
         spool = _spool(settings.ledger.parent / "spool")

@@ -13,6 +13,7 @@ from ingestor.model import (
     Content,
     ContentId,
     Counts,
+    Delivery,
     FileId,
     HistoryEntry,
     Intent,
@@ -115,7 +116,44 @@ class Observer(Protocol):
     def notice(self, event: str, **facts: Any) -> None: ...
 
 
-class Ledger(Protocol):
+Routes = Mapping[tuple[str, str], Sequence[str]]
+"""(folder, event) to the targets that are told of it."""
+
+
+class Outbox(Protocol):
+    """What hooks still have to be told: at least once each, whatever happens in between.
+
+    `target` is a name that the caller chose for one hook.
+    """
+
+    async def keep_targets(self, targets: Sequence[str]) -> int:
+        """Forget what is due to others than these; how much. The first targets are told of what happens from now on."""
+
+    async def enqueue(self, routes: Routes) -> None:
+        """All that has happened since the last call is due to whom `routes` names."""
+
+    async def tell_expiring(self, folder: str, within: timedelta) -> int:
+        """It happens, once to each id, that it ends within this time: the event `expiring`; to how many paths."""
+
+    async def targets_due(self) -> Sequence[str]:
+        """Targets with deliveries whose time has come."""
+
+    async def deliveries(self, target: str, limit: int) -> Sequence[Delivery]:
+        """The next ones of a target whose time has come, the longest due first."""
+
+    async def delivered(self, delivery: Delivery) -> None: ...
+
+    async def put_off(self, delivery: Delivery, delay_seconds: float) -> None:
+        """One more attempt was made; later again."""
+
+    async def give_up(self, target: str, older_than: timedelta) -> int:
+        """Forget what has been due to a target for longer than this; how much."""
+
+    async def pending_deliveries(self) -> int:
+        """How many are still to be made, to all targets."""
+
+
+class Ledger(Outbox, Protocol):
     """The durable memory. What changes something is durable when it returns.
 
     All raise `DiskFault` when the disk is full, broken or read-only, and `LedgerUnreadable` when the ledger is corrupt.
@@ -159,6 +197,9 @@ class Ledger(Protocol):
 
     async def count_done(self, folder: str) -> int:
         """How many paths of a folder are done with."""
+
+    async def shift_line(self, seconds: float) -> None:
+        """Everyone's turn comes so much later (negative: earlier): the clock that had set it was wrong."""
 
     async def leave_batch(self, source: SourceFile) -> None:
         """The path stays in line, but for another run than this one."""

@@ -60,7 +60,7 @@ class Running:
             found[:] = [line for line in self.log if line["event"] == event]
             return bool(found)
 
-        await until(seen, seconds, lambda: f"no {event} in {self.lines}")
+        await until(seen, seconds, lambda: f"no {event} in {self.lines[-5:]}")
         return found[0]
 
     async def stop(self, number: int = signal.SIGTERM) -> int:

@@ -6,7 +6,7 @@ Without --data nothing outlives the run. Faults are given as KIND=RATE, such as 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -23,6 +23,10 @@ def command(
     list_faults: Annotated[bool, typer.Option("--list-faults", help="Name the kinds of faults and exit.")] = False,
     key: Annotated[list[str] | None, typer.Option(metavar="KEY[=TEAM]", help="Keys that it knows.")] = None,
     upload_bucket: Annotated[str, typer.Option(metavar="BURST,PER_MINUTE", help="Quota of uploads.")] = "60,30",
+    get_bucket: Annotated[str, typer.Option(metavar="BURST,PER_MINUTE", help="Quota of GETs.")] = "1200,600",
+    revoked_key: Annotated[list[str] | None, typer.Option(metavar="KEY", help="Keys that are refused.")] = None,
+    read_only_key: Annotated[list[str] | None, typer.Option(metavar="KEY", help="Keys without `write`.")] = None,
+    idempotency: Annotated[str, typer.Option(help="What a replay compares: documented, seed or raw.")] = "documented",
     seed: Annotated[int | None, typer.Option(help="Of the faults' chance.")] = None,
 ) -> None:
     from ingestor import sandbox
@@ -37,8 +41,10 @@ def command(
             port=port,
             time_scale=time_scale,
             faults=sandbox.fault_rates(fault or []),
-            keys=sandbox.keys_from(key or [], []),
+            keys=sandbox.keys_from(key or [], revoked_key or [], read_only_key or []),
             upload_bucket=sandbox.bucket(upload_bucket),
+            get_bucket=sandbox.bucket(get_bucket),
+            idempotency=cast("sandbox.Comparison", idempotency),
             seed=seed,
         )
     except ValueError as error:

@@ -38,22 +38,19 @@ class _Watching:
     async def run(self) -> list[int]:
         """Until a signal ends it; the signals that came."""
         from ingestor.app import hold_ledger
-        from ingestor.observe.logs import LogObserver
         from ingestor.observe.metrics import Metrics
         from ingestor.observe.recent import Recent
-        from ingestor.observe.several import Observers
         from ingestor.runtime.system_clock import SystemClock
 
         self._next = settings = self._settings()
         clock = SystemClock()
         recent, metrics = Recent(clock), Metrics(clock)
-        observer = Observers(LogObserver(), recent, metrics)
         async with hold_ledger(settings, "ingestor watch") as ledger:
             await _check_capacity(settings, ledger)
             came: list[int] = []
             while self._next is not None and not came:
                 settings, self._next = self._next, None
-                came = await self._one_life(settings, ledger, observer, recent, metrics)
+                came = await self._one_life(settings, ledger, recent, metrics)
             return came
 
     def _settings(self) -> Settings:
@@ -62,16 +59,16 @@ class _Watching:
             raise UsageError(f"{settings.source_file}: no `folders` are set; add at least one")
         return settings
 
-    async def _one_life(
-        self, settings: Settings, ledger: SqliteLedger, observer: Observer, recent: Recent, metrics: Metrics
-    ) -> list[int]:
+    async def _one_life(self, settings: Settings, ledger: SqliteLedger, recent: Recent, metrics: Metrics) -> list[int]:
         from ingestor.app import assemble
         from ingestor.cli.signals import on_signal, on_signals
-        from ingestor.observe.logs import configure_logs
+        from ingestor.observe.logs import LogObserver, configure_logs
+        from ingestor.observe.several import Observers
         from ingestor.runtime.daemon import Daemon
         from ingestor.runtime.service_manager import ServiceManager
 
         configure_logs(settings.log.level, settings.log.format)
+        observer = Observers(LogObserver(), recent, metrics)
         async with assemble(
             settings, ledger=ledger, folders=settings.folders, observer=observer, patient=True
         ) as parts:

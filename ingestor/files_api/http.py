@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
@@ -57,6 +57,8 @@ class HttpFilesApi:
         self._line: Line | None = None
         self._key_seen = False
         self._warned: set[tuple[Call, str]] = set()
+        self.hear_time: Callable[[float], None] = lambda server_now: None
+        """Told the API's time (epoch seconds) with each answer that names it."""
         self.clock_offset_seconds: float | None = None
         """The API's clock minus ours, as of the last answer; whole seconds at best."""
 
@@ -139,6 +141,7 @@ class HttpFilesApi:
             rates.headers = wire.rate_headers(told)
             if rates.headers.server_now is not None:
                 self.clock_offset_seconds = rates.headers.server_now - self._clock.now().timestamp()
+                self.hear_time(rates.headers.server_now)
             self._warn_of_sunset(rates.call, told)
 
         answer = await self._opened().exchange(

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, Connection, select, type_coerce, update
 
+from ingestor.ledger.columns import Instant
 from ingestor.ledger.rows import VANISHED, join_path, split_path, tell
 from ingestor.ledger.schema import sources
 from ingestor.ledger.statements import (
@@ -194,3 +195,10 @@ def want_renewal(connection: Connection, content_id: ContentId, batch: str | Non
     }
     connection.execute(SET_SOURCE, {**this(row.folder, join_path(row.directory, row.name)), **changes})
     return True
+
+
+def shift_line(connection: Connection, by: timedelta) -> None:
+    """Everyone's turn comes so much later (negative: earlier): the clock that had set it was wrong."""
+    microseconds = by // _MICROSECOND
+    moved = type_coerce(type_coerce(sources.c.ready_at, BigInteger) + microseconds, Instant)
+    connection.execute(update(sources).where(sources.c.state == SourceState.WAITING).values(ready_at=moved))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from ingestor.ledger import comparing, flow, line, reads, upkeep
+from ingestor.ledger.sql_outbox import SqlOutbox
 from ingestor.model import (
     Comparison,
     Content,
@@ -41,7 +42,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SqlLedger(ABC):
+class SqlLedger(SqlOutbox):
     """Implements `ports.Ledger`. Every method that changes something is durable when it returns.
 
     All raise `DiskFault` when the disk is full, broken or read-only, and `LedgerUnreadable` when the ledger is corrupt.
@@ -88,6 +89,9 @@ class SqlLedger(ABC):
 
     async def count_done(self, folder: str) -> int:
         return await self._read(reads.count_done, folder)
+
+    async def shift_line(self, seconds: float) -> None:
+        await self._write(line.shift_line, timedelta(seconds=seconds))
 
     async def leave_batch(self, source: SourceFile) -> None:
         await self._write(line.leave_batch, source, self._clock.now())

@@ -48,6 +48,7 @@ LEVELS: Mapping[str, int] = MappingProxyType(
         "quota_shared": logging.WARNING,
         # this machine
         "settings_refused": logging.ERROR,
+        "clock_wrong": logging.WARNING,
         "disk_paused": logging.ERROR,
         "worker_lost": logging.WARNING,
         "internal_fault": logging.ERROR,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ingestor.errors import KeyConflict
+from ingestor.errors import AccountRefused, FileGone, KeyConflict
 from ingestor.failpoints import failpoint
 from ingestor.model import Content, Intent, Lane, Payload, Receipt, SourceFile, UploadRequest
 from ingestor.policy.expiry import is_worth_listing
@@ -58,12 +58,28 @@ async def upload(
             last: KeyConflict | None = conflict
             why = f"the API holds this key for another request: {conflict}"
         else:
-            if not receipt.replayed or is_worth_listing(receipt.expires_at, clock.now()):
+            ended = await _has_ended(receipt, api, clock) if receipt.replayed else None
+            if ended is None:
                 return Sent(intent=intent, receipt=receipt)
             last = None
-            why = f"the replayed id {receipt.file_id} ends at {receipt.expires_at:%H:%M:%S}"
+            why = f"the replayed id {receipt.file_id} {ended}"
         intent = await ledger.intend(content.content_id, payload.profile, fresh=True)
         observer.notice(
             "fresh_generation", path=source.path, folder=source.folder, generation=intent.generation, why=why
         )
     raise last or KeyConflict(f"{source.absolute}: no key of {_MOST_GENERATIONS} led to an id that lasts")
+
+
+async def _has_ended(receipt: Receipt, api: FilesApi, clock: Clock) -> str | None:
+    """Why the id of a replay is of no use: a cached answer says what was, not what is. None if it is of use."""
+    if not is_worth_listing(receipt.expires_at, clock.now()):
+        return f"ends at {receipt.expires_at:%H:%M:%S}"
+    try:
+        await api.fetch(receipt.file_id)
+    except FileGone:
+        return "has been purged"
+    except AccountRefused as refused:
+        if refused.reason != "scope":
+            raise
+        # A key that may write but not read cannot ask; nothing says that the id is not good.
+    return None

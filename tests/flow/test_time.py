@@ -1,0 +1,116 @@
+"""Lives of ids, by the API's clock; and who goes first when tokens are short."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from ingestor.sandbox import Bucket, Sandbox, SandboxOptions
+from tests.home import Home, until
+from tests.samples import photograph
+
+DAY = 24 * 3600.0
+
+
+def jpeg(seed: int) -> bytes:
+    buffer = io.BytesIO()
+    photograph(64, 48, seed).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+async def test_a_wrong_clock_is_told_and_reckoned_with(home: Home) -> None:
+    home.sandbox.advance(3 * 3600)
+    (home.inbox / "one.jpg").write_bytes(jpeg(1))
+    ran = await home.run("backfill", "--json")
+    assert ran.code == 0, ran.err
+    told = [line for line in ran.log if line["event"] == "clock_wrong"]
+    assert len(told) == 1
+    assert -3 * 3600 - 10 < told[0]["seconds"] < -3 * 3600 + 10
+    again = await home.run("backfill", "--json")
+    assert again.json["already_live"] == 1
+    assert not [line for line in again.log if line["event"] == "clock_wrong"], "the ledger remembers"
+
+
+async def test_ids_that_end_while_nothing_runs_are_known_to_have_ended_and_come_back(home: Home) -> None:
+    (home.inbox / "one.jpg").write_bytes(jpeg(2))
+    await home.run("backfill")
+    first = home.present()["one.jpg"]
+    home.sandbox.advance(DAY + 60)
+    (home.inbox / "two.jpg").write_bytes(jpeg(3))
+    await home.run("backfill")  # its first answer tells the time
+    ran = await home.run("backfill", "--json")
+    assert ran.code == 0, ran.err
+    present = home.present()["one.jpg"]
+    assert present["file_id"] != first["file_id"]
+    assert present["generation"] == 1
+    assert [line["event"] for line in home.manifest() if line["path"] == "one.jpg"] == [
+        "uploaded",
+        "expired",
+        "renewed",
+    ]
+
+
+async def test_the_id_of_a_replay_is_good_or_is_not_taken(home: Home) -> None:
+    (home.inbox / "one.jpg").write_bytes(jpeg(4))
+    await home.run("backfill")
+    first = home.present()["one.jpg"]["file_id"]
+    headers = {"X-Api-Key": home.sandbox.api_key}
+    url = f"{home.sandbox.base_url}/v1/files/{first}"
+    async with aiohttp.ClientSession(headers=headers) as session, session.delete(url) as answer:
+        assert answer.status == 200
+    shutil.rmtree(home.folder / "var")
+    ran = await home.run("backfill", "--json")
+    assert ran.code == 0, ran.err
+    assert home.present()["one.jpg"]["file_id"] != first
+    assert (await home.run("verify", "--json")).json == {"checked": 1, "gone": 0, "in_line": 0, "files": []}
+
+
+async def test_renewals_come_before_the_end_and_the_old_id_lives_meanwhile(home: Home) -> None:
+    home.settings["folders"][0]["renew"] = "while-source-exists"
+    home.save()
+    (home.inbox / "one.jpg").write_bytes(jpeg(5))
+    (home.inbox / "gone.jpg").write_bytes(jpeg(6))
+    async with home.watching() as running:
+        await home.until_listed({"one.jpg", "gone.jpg"})
+        assert await running.stop() == 0
+    (home.inbox / "gone.jpg").unlink()
+    home.sandbox.advance(DAY - 20 * 60)
+    (home.inbox / "new.jpg").write_bytes(jpeg(7))
+    await home.run("backfill")  # hears the time
+    async with home.watching() as running:
+        await until(lambda: home.present()["one.jpg"]["event"] == "renewed")
+        assert await running.stop() == 0
+    assert home.present()["gone.jpg"]["generation"] == 0, "what has no source is not renewed"
+    assert home.sandbox.stats()["created_total"] == 4
+
+
+@pytest.fixture
+async def slow_sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
+    async with Sandbox(SandboxOptions(data_dir=tmp_path / "slow", upload_bucket=Bucket(5, 480))) as sandbox:
+        yield sandbox
+
+
+async def test_a_fresh_drop_goes_before_a_backlog(tmp_path: Path, slow_sandbox: Sandbox) -> None:
+    home = Home(tmp_path / "home2", slow_sandbox)
+    home.settings["api"]["quota"] = {"burst": 5, "per_minute": 480}
+    home.save()
+    for number in range(300):
+        (home.inbox / f"{number:03}.jpg").write_bytes(jpeg(1000 + number))
+    async with home.watching() as running:
+        await until(lambda: len(home.manifest()) > 10)
+        await asyncio.sleep(0.3)
+        (home.inbox / "fresh.jpg").write_bytes(jpeg(1))
+        await running.until_logged("found")
+        before = len(home.manifest())
+        await home.until_listed({"fresh.jpg"})
+        place = [line["path"] for line in home.manifest()].index("fresh.jpg")
+        running.process.kill()
+    # What was found, settled and hashed meanwhile takes 0.1 s of settling: one or two tokens, not the backlog.
+    assert place - before <= 8
+    assert home.sandbox.stats()["requests"].get("POST /v1/files", {}).get(429, 0) == 0
