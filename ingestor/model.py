@@ -408,3 +408,14 @@ class Counts:
     expiring: Mapping[str, int]
     """Folder to number of live paths whose id expires within the next hours (`within` of the call)."""
     next_expiry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Something that happened, and whom a hook still has to tell of it."""
+
+    target: str
+    """Which hook: the name that the runtime gave it."""
+    entry: HistoryEntry
+    attempt: int
+    """Attempts made before this one."""

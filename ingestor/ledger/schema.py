@@ -2,7 +2,7 @@
 
 `sources` has a row for each path, `uploads` one for each content (paths with the same bytes, purpose and metadata
 share it), `history` the story, of which the manifest is the part with `listed` true, `facts` what a restart has to
-remember besides.
+remember besides. `deliveries` has a row for each thing that a hook has still to be told.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from ingestor.ledger.columns import FactText, FsText, Instant, JsonText, Unsigned64
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a test holds it against `migrations/`."""
 
 metadata = MetaData()
@@ -123,3 +123,21 @@ facts = Table(
     Column("value", FactText, nullable=False),
     Column("changed_at", Instant, nullable=False),
 )
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("target", Text, primary_key=True),
+    # That of the entry in the history; what it said is kept here, for the history may be forgotten sooner.
+    Column("seq", BigInteger, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("path", FsText, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("detail", JsonText, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("ready_at", Instant, nullable=False),
+    Column("since", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("deliveries_due", deliveries.c.target, deliveries.c.ready_at)

@@ -1,0 +1,208 @@
+"""What hooks still have to deliver: filled from the history, so that nothing is missed after a crash.
+
+A delivery holds all that it tells, for the history behind it may be forgotten before somebody answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    type_coerce,
+    update,
+)
+
+from ingestor.ledger.reads import fact
+from ingestor.ledger.rows import join_path, receipt_detail, tell
+from ingestor.ledger.schema import deliveries, history, sources, uploads
+from ingestor.ledger.upkeep import set_fact
+from ingestor.model import Delivery, HistoryEntry
+from ingestor.policy.life_cycle import HAS_LIVE_ID
+from ingestor.ports import Routes
+
+CURSOR_FACT = "hooks.seq"
+"""Up to where the history has been put into the outbox; null while no hooks are set."""
+
+EXPIRING = "expiring"
+"""An event of the story that the manifest does not list: the id is good for a short time only."""
+
+
+# -- filling ---------------------------------------------------------------------------------------
+
+
+def is_in_use(connection: Connection) -> bool:
+    """Whether there is a cursor, or anything to deliver."""
+    return fact(connection, CURSOR_FACT) is not None or bool(
+        connection.execute(select(deliveries.c.seq).limit(1)).first()
+    )
+
+
+def keep_targets(connection: Connection, targets: Sequence[str], now: datetime) -> int:
+    """Forget what is due to others than these; how much. The first targets begin with what happens from now on."""
+    forgotten = connection.execute(delete(deliveries).where(deliveries.c.target.not_in(targets))).rowcount
+    if not targets:
+        set_fact(connection, CURSOR_FACT, None, now)
+    elif fact(connection, CURSOR_FACT) is None:
+        set_fact(connection, CURSOR_FACT, _last_seq(connection), now)
+    return forgotten
+
+
+def is_behind(connection: Connection) -> bool:
+    """Whether anything has happened that was not looked at."""
+    return _last_seq(connection) > (fact(connection, CURSOR_FACT) or 0)
+
+
+def _last_seq(connection: Connection) -> int:
+    latest: int | None = connection.execute(select(func.max(history.c.seq))).scalar()
+    return latest or 0
+
+
+_AFTER = select(history).where(history.c.seq > bindparam("seq")).order_by(history.c.seq).limit(bindparam("limit"))
+
+
+def enqueue(connection: Connection, routes: Routes, limit: int, now: datetime) -> None:
+    """Put what the next entries of the history say to whom into the outbox, and go on after them."""
+    rows = connection.execute(_AFTER, {"seq": fact(connection, CURSOR_FACT) or 0, "limit": limit}).all()
+    if not rows:
+        return
+    told = [
+        {
+            "target": target,
+            "seq": row.seq,
+            "at": row.at,
+            "folder": row.folder,
+            "path": row.path,
+            "event": row.event,
+            "detail": row.detail,
+            "attempt": 0,
+            "ready_at": now,
+            "since": now,
+        }
+        for row in rows
+        for target in routes.get((row.folder, row.event), ())
+    ]
+    if told:
+        connection.execute(insert(deliveries), told)
+    set_fact(connection, CURSOR_FACT, rows[-1].seq, now)
+
+
+# -- ids that end soon -----------------------------------------------------------------------------
+
+
+def _path() -> ColumnElement[str]:
+    """The path of a row of `sources`, as `history` spells it."""
+    directory, name = (type_coerce(column, Text) for column in (sources.c.directory, sources.c.name))
+    return case((directory == "", name), else_=directory + "/" + name)
+
+
+_IS_TOLD = exists().where(
+    history.c.folder == sources.c.folder,
+    type_coerce(history.c.path, Text) == _path(),
+    history.c.event == EXPIRING,
+    type_coerce(history.c.detail, Text).contains(literal('"file_id":"') + uploads.c.file_id + '"'),
+)
+_ENDS_SOON = (
+    select(*uploads.c, sources.c.folder, sources.c.directory, sources.c.name, sources.c.root)
+    .select_from(uploads.join(sources, sources.c.content_id == uploads.c.content_id))
+    .where(
+        uploads.c.state.in_(sorted(HAS_LIVE_ID)),
+        uploads.c.expires_at > bindparam("now"),
+        uploads.c.expires_at <= bindparam("until"),
+        sources.c.folder == bindparam("this_folder"),
+        sources.c.listed_content_id == uploads.c.content_id,
+        sources.c.listed_generation == uploads.c.generation,
+        ~_IS_TOLD,
+    )
+    .order_by(uploads.c.expires_at)
+    .limit(bindparam("limit"))
+)
+
+
+def ends_soon(connection: Connection, folder: str, within: timedelta, now: datetime) -> bool:
+    """Whether an id in this folder ends within this time, and nobody was told."""
+    which = {"this_folder": folder, "now": now, "until": now + within, "limit": 1}
+    return connection.execute(_ENDS_SOON, which).first() is not None
+
+
+def tell_expiring(connection: Connection, folder: str, within: timedelta, limit: int, now: datetime) -> int:
+    """Add to the story of paths that their id ends within this time, once for each id; how many, at most `limit`."""
+    which = {"this_folder": folder, "now": now, "until": now + within, "limit": limit}
+    rows: Sequence[Any] = connection.execute(_ENDS_SOON, which).all()
+    for row in rows:
+        path = join_path(row.directory, row.name)
+        tell(connection, now, folder, path, EXPIRING, receipt_detail(row.root, path, row))
+    return len(rows)
+
+
+# -- delivering ------------------------------------------------------------------------------------
+
+_DUE = (
+    select(deliveries)
+    .where(deliveries.c.target == bindparam("this_target"), deliveries.c.ready_at <= bindparam("now"))
+    .order_by(deliveries.c.ready_at, deliveries.c.seq)
+    .limit(bindparam("limit"))
+)
+_THIS = (deliveries.c.target == bindparam("this_target"), deliveries.c.seq == bindparam("this_seq"))
+_DELIVERED = delete(deliveries).where(*_THIS)
+_PUT_OFF = update(deliveries).where(*_THIS)
+
+
+def targets_due(connection: Connection, now: datetime) -> Sequence[str]:
+    """Targets with deliveries whose time has come."""
+    statement = select(deliveries.c.target).where(deliveries.c.ready_at <= now).distinct()
+    return connection.execute(statement).scalars().all()
+
+
+def due(connection: Connection, target: str, limit: int, now: datetime) -> Sequence[Delivery]:
+    """The next deliveries of a target, the longest due first."""
+    rows = connection.execute(_DUE, {"this_target": target, "now": now, "limit": limit})
+    return [
+        Delivery(
+            target=row.target,
+            entry=HistoryEntry(
+                seq=row.seq,
+                at=row.at,
+                folder=row.folder,
+                path=row.path,
+                event=row.event,
+                listed=row.event != EXPIRING,
+                detail=row.detail,
+            ),
+            attempt=row.attempt,
+        )
+        for row in rows
+    ]
+
+
+def delivered(connection: Connection, target: str, seq: int) -> None:
+    connection.execute(_DELIVERED, {"this_target": target, "this_seq": seq})
+
+
+def put_off(connection: Connection, target: str, seq: int, attempt: int, ready_at: datetime) -> None:
+    """Later again, with this many attempts made."""
+    connection.execute(_PUT_OFF, {"this_target": target, "this_seq": seq, "attempt": attempt, "ready_at": ready_at})
+
+
+def give_up(connection: Connection, target: str, before: datetime) -> int:
+    """Forget what a target should have been told before then; how much."""
+    statement = delete(deliveries).where(deliveries.c.target == target, deliveries.c.since < before)
+    return connection.execute(statement).rowcount
+
+
+def pending(connection: Connection) -> int:
+    """How many deliveries are still to be made."""
+    number: int = connection.execute(select(func.count()).select_from(deliveries)).scalar_one()
+    return number

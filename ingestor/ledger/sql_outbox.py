@@ -1,0 +1,70 @@
+"""The outbox in the runtime's words, over whichever database `_read` and `_write` reach."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+
+from ingestor.ledger import outbox
+from ingestor.model import Delivery
+from ingestor.ports import Clock, Routes
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_SLICE = 500
+"""Entries that one change puts into the outbox: nobody waits long behind it."""
+
+
+class SqlOutbox(ABC):
+    """Implements `ports.Outbox`."""
+
+    _clock: Clock
+
+    @abstractmethod
+    async def _read(
+        self, question: Callable[Concatenate[Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T: ...
+
+    @abstractmethod
+    async def _write(
+        self, change: Callable[Concatenate[Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T: ...
+
+    async def keep_targets(self, targets: Sequence[str]) -> int:
+        if not targets and not await self._read(outbox.is_in_use):
+            return 0
+        return await self._write(outbox.keep_targets, targets, self._clock.now())
+
+    async def enqueue(self, routes: Routes) -> None:
+        while await self._read(outbox.is_behind):
+            await self._write(outbox.enqueue, routes, _SLICE, self._clock.now())
+
+    async def tell_expiring(self, folder: str, within: timedelta) -> int:
+        told = 0
+        while await self._read(outbox.ends_soon, folder, within, self._clock.now()):
+            told += await self._write(outbox.tell_expiring, folder, within, _SLICE, self._clock.now())
+        return told
+
+    async def targets_due(self) -> Sequence[str]:
+        return await self._read(outbox.targets_due, self._clock.now())
+
+    async def deliveries(self, target: str, limit: int) -> Sequence[Delivery]:
+        return await self._read(outbox.due, target, limit, self._clock.now())
+
+    async def delivered(self, delivery: Delivery) -> None:
+        await self._write(outbox.delivered, delivery.target, delivery.entry.seq)
+
+    async def put_off(self, delivery: Delivery, delay_seconds: float) -> None:
+        ready_at = self._clock.now() + timedelta(seconds=delay_seconds)
+        await self._write(outbox.put_off, delivery.target, delivery.entry.seq, delivery.attempt + 1, ready_at)
+
+    async def give_up(self, target: str, older_than: timedelta) -> int:
+        return await self._write(outbox.give_up, target, self._clock.now() - older_than)
+
+    async def pending_deliveries(self) -> int:
+        return await self._read(outbox.pending)
