@@ -58,7 +58,7 @@ class ImagePool:
     @property
     def worker_pids(self) -> tuple[int, ...]:
         """The processes there are now."""
-        return tuple(sorted(worker.pid for worker in {*self._idle, *self._busy}))
+        return tuple(sorted(worker.pid for worker in {*self._idle, *self._busy} if worker.is_alive))
 
     @property
     def confinement(self) -> tuple[str, ...]:
@@ -85,9 +85,13 @@ class ImagePool:
 
     async def close(self) -> None:
         self._closed = True
-        workers = [*self._idle, *self._busy]
-        self._idle.clear()
-        await asyncio.gather(*(worker.end() for worker in workers))
+        idle, self._idle = self._idle, []
+        for worker in self._busy:
+            # Killed, not ended: whoever waits for its answer has to hear of it, and then ends it.
+            worker.kill()
+        await asyncio.gather(*(worker.end() for worker in idle))
+        async with self._gate.alone():
+            return
 
     async def _twice(self, task: Message, source: Path, stem: Path) -> Payload:
         """The payload; if a worker dies of the image, a second try with nothing else running decides."""
@@ -152,9 +156,13 @@ class ImagePool:
         if self._closed:
             raise ImageWorkerLost("the image workers are closed", solitary=False)
         try:
-            return await WorkerProcess.start(self.rules, self.memory_bytes, self._entry)
+            worker = await WorkerProcess.start(self.rules, self.memory_bytes, self._entry)
         except WorkerNotStarted as error:
             raise ImageWorkerLost(str(error), solitary=False) from error
+        if self._closed:
+            await worker.end()
+            raise ImageWorkerLost("the image workers are closed", solitary=False)
+        return worker
 
 
 def clear_spool(spool: Path, *, older_than_seconds: float = 3600.0) -> int:

@@ -138,10 +138,13 @@ class WorkerProcess:
         lines = text.strip().splitlines()
         return lines[-1][:300] if lines else ""
 
-    async def end(self) -> None:
-        """Kill it and wait until it is gone. Never raises; may be called again."""
+    def kill(self) -> None:
         with contextlib.suppress(OSError):
             self._process.kill()
+
+    async def end(self) -> None:
+        """Kill it and wait until it is gone. Never raises; may be called again, but not while an answer is awaited."""
+        self.kill()
         self._channel.close()
         with contextlib.suppress(OSError):
             os.close(self._complaints)

@@ -139,8 +139,8 @@ def tile_boxes(size: Size, most: int = MOST_TILES) -> list[tuple[int, int, int, 
 def next_quality(known: list[tuple[float, float]], target_bytes: float, ceiling: float) -> float | None:
     """The quality to ask about next in search of `target_bytes`; None where enough is known.
 
-    `known` has sizes at other qualities, and begins with `ceiling`, the best there may be; nothing below `LOWEST_QUALITY` is asked for. Between two
-    qualities the logarithm of the size is nearly straight.
+    `known` has sizes at other qualities, and begins with `ceiling`, the best there may be; nothing below
+    `LOWEST_QUALITY` is asked for. Between two qualities the logarithm of the size is nearly straight.
     """
     above = [point for point in sorted(known) if point[1] > target_bytes]
     below = [point for point in sorted(known) if point[1] <= target_bytes]
