@@ -9,6 +9,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate
 from urllib.parse import quote
@@ -38,7 +39,9 @@ class LedgerReader(SqlLedger):
         self.path = path
         self._engine = create_engine("sqlite://", creator=self._connect, poolclass=StaticPool)
         event.listen(self._engine, "begin", _begin)
-        self._alone = asyncio.Lock()
+        self._connection: sqlite3.Connection | None = None
+        # One question after another: a thread that nobody waits for any more is still at its question.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-look")
 
     async def open(self) -> None:
         """Raises `LedgerUnreadable` where there is none, or one that this program cannot read; or `DiskFault`."""
@@ -56,7 +59,11 @@ class LedgerReader(SqlLedger):
             )
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._engine.dispose)
+        """A question that is under way ends with it; nobody waits for its answer any more."""
+        if self._connection is not None:
+            self._connection.interrupt()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
+        self._thread.shutdown(wait=False)
 
     def _connect(self) -> sqlite3.Connection:
         # Read and write, for that alone tidies up what SQLite puts beside a file in WAL mode; but never a change.
@@ -65,11 +72,14 @@ class LedgerReader(SqlLedger):
         connection.isolation_level = None
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
+        self._connection = connection
         return connection
 
     async def _read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        async with self._alone:
-            return await asyncio.to_thread(self._ask, lambda connection: question(connection, *args, **kwargs))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._thread, self._ask, lambda connection: question(connection, *args, **kwargs)
+        )
 
     def _ask(self, run: Callable[[Connection], T]) -> T:
         try:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from ingestor.ledger import SqliteLedger, browsing
 from ingestor.ledger.browsing import LedgerBrowser, Sought, is_rare
@@ -231,3 +234,38 @@ async def test_who_waits_to_be_renewed_has_not_waited_since_it_was_found(browser
     assert (await browser.totals()).oldest_found_at is None
     await walk.ledger.take([sighting("two.jpg")], Lane.BACKFILL, None)
     assert (await browser.totals()).oldest_found_at == walk.clock.now()
+
+
+async def test_closing_ends_a_question_that_nobody_waits_for_any_more(ledger: SqliteLedger, clock: FakeClock) -> None:
+    reader = LedgerBrowser(ledger.path, clock)
+    await reader.open()
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+    begun = threading.Event()
+
+    def ask(connection: Connection) -> None:
+        begun.set()
+        connection.exec_driver_sql(endless).all()
+
+    asking = asyncio.create_task(reader._read(ask))
+    await asyncio.to_thread(begun.wait)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await asyncio.wait_for(reader.close(), 30)
+
+
+async def test_questions_are_asked_one_after_another_also_when_an_asker_has_gone(browser: LedgerBrowser) -> None:
+    at_once, most = 0, 0
+
+    def ask(connection: Connection) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        connection.exec_driver_sql("SELECT 1").all()
+        at_once -= 1
+
+    asking = [asyncio.create_task(browser._read(ask)) for _ in range(20)]
+    await asyncio.sleep(0)
+    for task in asking[::2]:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert most == 1
