@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from PIL import Image, UnidentifiedImageError
 
 from ingestor.errors import ImageRejected, IngestorError, SourceNotReady
-from ingestor.images.ending import is_cut_off
+from ingestor.images.ending import DEFINITE, is_cut_off
 from ingestor.images.source import Source
 from ingestor.policy.formats import Format
 
@@ -72,7 +72,7 @@ def meaning(source: Source, row: Format, error: Exception) -> IngestorError:
             "unsupported",
             f"{source.name}: a kind of {row.name} that is not read here ({said}); export it as PNG, JPEG or WebP",
         )
-    if any(words in said.lower() for words in _CUT):
+    if row.name not in DEFINITE and any(words in said.lower() for words in _CUT):
         return truncated(source)
     return corrupt(source, said)
 

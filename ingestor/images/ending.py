@@ -19,6 +19,9 @@ _PNG_END = b"IEND\xae\x42\x60\x82"
 CERTAIN = frozenset({"GIF", "TIFF", "AVIF", "HEIF", "QOI"})
 """Formats whose decoders may be content with a file that is cut off behind the first picture."""
 
+DEFINITE = CERTAIN | {"JPEG", "PNG", "WEBP"}
+"""Formats of which `is_cut_off` is always right, whatever a decoder calls its error."""
+
 
 def is_cut_off(source: Source, row: Format) -> bool:
     """True only where the format tells its length or its end, and the file falls short of it."""

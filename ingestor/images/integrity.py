@@ -33,7 +33,7 @@ def check(source: Source, header: Header, undecoded: Undecoded, level: str) -> l
 
 
 def check_container(source: Source, header: Header) -> None:
-    """What the container of a PNG or WebP tells of damage. Raises `SyntaxError`."""
+    """What the container of a PNG or WebP tells of damage. Raises `SyntaxError` and `SourceNotReady`."""
     match header.format.name:
         case "PNG":
             check_png_chunks(source)
@@ -42,7 +42,8 @@ def check_container(source: Source, header: Header) -> None:
 
 
 def check_webp_chunks(source: Source) -> None:
-    """Raises `SyntaxError` for a chunk beyond the end, and for a hole in lossy data, which has no checksum.
+    """Raises `SyntaxError` for a chunk beyond the end, and for a hole in lossy data, which has no checksum;
+    `SourceNotReady` where the hole is the end.
 
     What an arithmetic coder writes looks like noise: so many zeros in a row are a part that was never written.
     """
@@ -51,10 +52,11 @@ def check_webp_chunks(source: Source) -> None:
     while at + 8 <= min(end, len(data)):
         kind, (length,) = data[at : at + 4], struct.unpack_from("<I", data, at + 4)
         if at + 8 + length > len(data):
-            raise SyntaxError(f"truncated: chunk {kind!r} goes beyond the end")
+            raise SyntaxError(f"chunk {kind!r} goes beyond the end")
         if kind == b"VP8 " and data.find(_HOLE, at + 8, at + 8 + length) >= 0:
-            missing = "truncated: its end" if data.endswith(_HOLE) else "a part of its data"
-            raise SyntaxError(f"{missing} is nothing but zeros")
+            if data.endswith(_HOLE):
+                raise damage.truncated(source)
+            raise SyntaxError("a part of its data is nothing but zeros")
         at += 8 + length + (length & 1)
 
 
@@ -73,4 +75,4 @@ def check_png_chunks(source: Source) -> None:
         if kind == b"IEND":
             return
         at += 12 + length
-    raise SyntaxError("truncated: there is no IEND chunk")
+    raise SyntaxError("there is no IEND chunk")

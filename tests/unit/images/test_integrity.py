@@ -1,0 +1,153 @@
+"""Damage that decoders pass silently is found; what is merely odd is not refused."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from ingestor.errors import ImageRejected, SourceNotReady
+from tests import image_kit as kit
+
+KINDS = {
+    "baseline": {},
+    "progressive": {"progressive": True},
+    "restarts": {"restart_marker_rows": 1},
+    "4:4:4": {"subsampling": 0},
+}
+
+
+def photo_jpeg(kind: str = "baseline") -> bytes:
+    return kit.jpeg(kit.photograph(900, 600, 7), **{"quality": 92, **KINDS[kind]})
+
+
+def refused(made_fit, data: bytes, **rules: object) -> str:
+    with pytest.raises((ImageRejected, SourceNotReady)) as caught:
+        made_fit(data, **rules)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("longest_side_px", [4096, 400], ids=["as found", "resized"])
+def test_bytes_lost_in_the_middle_of_a_jpeg_are_found(made_fit, kind, longest_side_px):
+    data = photo_jpeg(kind)
+    for place in range(3, 18):
+        at = len(data) * place // 20
+        assert refused(made_fit, data[:at] + data[at + 4096 :], longest_side_px=longest_side_px) == "corrupt"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("longest_side_px", [4096, 400], ids=["as found", "resized"])
+def test_zeroed_blocks_in_a_jpeg_are_found(made_fit, kind, longest_side_px):
+    data = photo_jpeg(kind)
+    for place in range(3, 18):
+        at = len(data) * place // 20
+        damaged = data[:at] + bytes(4096) + data[at + 4096 :]
+        assert refused(made_fit, damaged, longest_side_px=longest_side_px) == "corrupt"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_truncation_with_a_forged_end_is_found(made_fit, kind):
+    data = photo_jpeg(kind)
+    for place in range(3, 20):
+        assert refused(made_fit, data[: len(data) * place // 20] + b"\xff\xd9") == "corrupt"
+
+
+def test_a_progressive_jpeg_that_ends_after_a_scan_is_found(made_fit):
+    data = photo_jpeg("progressive")
+    scans = [at for at in range(len(data)) if data.startswith(b"\xff\xda", at)]
+    assert len(scans) > 3
+    for at in scans[1:]:
+        behind_a_scan = data.rindex(b"\xff\xc4", 0, at)
+        assert refused(made_fit, data[:behind_a_scan] + b"\xff\xd9") == "corrupt"
+
+
+def test_a_missing_end_marker_means_that_the_file_is_not_ready(made_fit):
+    assert refused(made_fit, photo_jpeg()[:-2]) == "truncated"
+
+
+def odd_but_whole() -> dict[str, bytes]:
+    data = photo_jpeg()
+    scan = data.index(b"\xff\xda")
+    progressive = photo_jpeg("progressive")
+    first_table = data.index(b"\xff\xdb")
+    return {
+        "padding before the end": data[:-2] + bytes(40) + data[-2:],
+        "a byte too many before the end": data[:-2] + b"\x17" + data[-2:],
+        "line ends before the end": data[:-2] + b"\r\n" * 8 + data[-2:],
+        "junk between segments": data[:first_table] + b"junk" + data[first_table:],
+        "fill bytes before a marker": data[:first_table] + b"\xff" * 5 + data[first_table:],
+        "an unknown JFIF version": data.replace(b"JFIF\0\1", b"JFIF\0\7", 1),
+        "an unknown Adobe transform": kit.jpeg_with(data, kit.jpeg_segment(0xEE, b"Adobe\0\x64\0\0\0\0\7")),
+        "scan parameters that mean nothing": data[: scan + 11] + b"\1\x3f\0" + data[scan + 14 :],
+        "an unknown application segment": kit.jpeg_with(data, kit.jpeg_segment(0xEB, b"HDR_RI ver=11")),
+        "a film behind the picture": data + b"\0\0\0\x18ftypmp42" + bytes(500),
+        "padding before a progressive end": progressive[:-2] + bytes(9) + progressive[-2:],
+    }
+
+
+@pytest.mark.parametrize("what", odd_but_whole())
+def test_what_is_odd_but_whole_is_sent_as_it_is(made_fit, what):
+    data = odd_but_whole()[what]
+    payload = made_fit(data)
+    assert payload.is_source
+    assert made_fit(data, longest_side_px=400).normalised == ("resized",)
+
+
+def test_what_was_odd_is_told_as_a_warning(made_fit):
+    payload = made_fit(odd_but_whole()["padding before the end"])
+    assert any("extraneous" in warning for warning in payload.warnings)
+    assert made_fit(photo_jpeg()).warnings == ()
+
+
+def test_left_over_image_data_is_damage_and_no_padding(made_fit):
+    data = photo_jpeg()
+    assert refused(made_fit, data[:-2] + data[-300:-2] + data[-2:]) == "corrupt"
+
+
+def test_less_strict_levels_pass_what_their_decoder_passes(made_fit):
+    data = photo_jpeg()
+    at = len(data) // 2
+    damaged = data[:at] + data[at + 4096 :]
+    assert made_fit(damaged, integrity="decode").is_source
+    assert made_fit(damaged, integrity="header").is_source
+    assert made_fit(damaged, integrity="decode", longest_side_px=400).normalised == ("resized",)
+
+
+def test_only_the_header_level_sends_half_a_file(made_fit):
+    half = photo_jpeg()[:20_000]
+    assert refused(made_fit, half, integrity="decode") == "truncated"
+    assert made_fit(half, integrity="header").is_source
+
+
+@pytest.mark.parametrize("longest_side_px", [4096, 50], ids=["as found", "resized"])
+def test_a_flipped_bit_in_a_png_is_found(made_fit, longest_side_px):
+    data = kit.saved(kit.photograph(120, 90), "PNG")
+    for at in range(40, len(data) - 16, len(data) // 12):
+        damaged = data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :]
+        assert refused(made_fit, damaged, longest_side_px=longest_side_px) == "corrupt"
+
+
+def test_a_png_whose_last_data_are_missing_is_found(made_fit):
+    data = kit.saved(kit.photograph(300, 300), "PNG")
+    assert data.count(b"IDAT") > 1
+    last = data.rindex(b"IDAT") - 4
+    assert refused(made_fit, data[:last] + data[data.rindex(b"IEND") - 4 :]) in ("truncated", "corrupt")
+
+
+def test_a_png_with_a_broken_length_is_damaged_and_not_on_its_way(made_fit):
+    data = kit.saved(kit.photograph(60, 40), "PNG")
+    at = data.index(b"IDAT") - 4
+    broken = data[:at] + struct.pack(">I", 5_000_000) + data[at + 4 :]
+    assert refused(made_fit, broken) == "corrupt"
+
+
+def test_what_follows_the_end_of_a_png_is_nobodys_business(made_fit):
+    assert made_fit(kit.saved(kit.quarters(), "PNG") + b"appended" * 30).is_source
+
+
+def test_a_hole_in_a_lossy_webp_is_found(made_fit):
+    data = kit.saved(kit.photograph(400, 300), "WEBP", quality=90)
+    at = len(data) // 2
+    assert refused(made_fit, data[:at] + bytes(512) + data[at + 512 :]) == "corrupt"
+    assert refused(made_fit, data[:-600] + bytes(600)) == "truncated"

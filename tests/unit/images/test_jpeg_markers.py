@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from ingestor.images import jpeg_markers
+from tests import image_kit as kit
+
+
+def markers(data: bytes) -> list[int]:
+    return [segment.marker for segment in jpeg_markers.segments(data)]
+
+
+def test_the_segments_of_a_picture_end_with_its_own_end():
+    first = kit.jpeg()
+    assert markers(first)[0] == jpeg_markers.APP0
+    assert markers(first)[-1] == jpeg_markers.EOI
+    assert markers(first + kit.jpeg()) == markers(first)
+    assert jpeg_markers.end_of_picture(first + kit.jpeg()) == len(first)
+
+
+def test_an_embedded_thumbnail_does_not_end_the_picture():
+    data = kit.jpeg_with(kit.jpeg(), kit.jpeg_segment(0xE1, b"Exif\0\0" + kit.jpeg()))
+    assert jpeg_markers.end_of_picture(data) == len(data)
+
+
+def test_a_file_that_is_cut_off_has_no_end():
+    data = kit.jpeg(kit.photograph(200, 100))
+    for length in (2, 3, 4, 30, len(data) // 2, len(data) - 1):
+        assert jpeg_markers.end_of_picture(data[:length]) is None
+
+
+def test_restart_markers_belong_to_the_scan():
+    data = kit.jpeg(kit.photograph(200, 100), restart_marker_blocks=3)
+    assert b"\xff\xd3" in data
+    assert markers(data).count(jpeg_markers.SOS) == 1
+
+
+def test_the_plain_form_shows_the_same_picture():
+    data = kit.jpeg_with(kit.jpeg(kit.photograph(200, 100)), kit.jpeg_segment(0xE1, b"Exif\0\0" + kit.exif(6)))
+    plain = jpeg_markers.plain(data)
+    assert len(plain) < len(data)
+    assert b"Exif" not in plain
+    show = kit.Image.open
+    assert show(kit.io.BytesIO(plain)).tobytes() == show(kit.io.BytesIO(data)).tobytes()
+
+
+def test_scans_are_counted_up_to_a_limit():
+    assert jpeg_markers.scan_count(kit.jpeg(), 200) == 1
+    progressive = kit.jpeg(kit.photograph(200, 100), progressive=True)
+    assert jpeg_markers.scan_count(progressive, 200) == 10
+    assert jpeg_markers.scan_count(progressive, 4) == 4
+    # Two bytes that look like a scan, within metadata, count only until there is reason to look closely.
+    lookalike = kit.jpeg_with(kit.jpeg(), kit.jpeg_segment(0xEB, b"\xff\xda" * 300))
+    assert jpeg_markers.scan_count(lookalike, 200) == 1
+
+
+def test_a_whole_progressive_picture_lacks_no_refinement_and_a_baseline_one_has_none():
+    assert not jpeg_markers.lacks_refinement(kit.jpeg(kit.photograph(200, 100), progressive=True))
+    assert not jpeg_markers.lacks_refinement(kit.jpeg())

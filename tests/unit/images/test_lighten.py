@@ -1,0 +1,167 @@
+"""Metadata and ballast go, the pixels stay untouched."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image, ImageCms, PngImagePlugin
+
+from ingestor.images import strip
+from tests import image_kit as kit
+
+SECRET = b"SECRETNAME"
+PROFILE = kit.rgb_profile(kit.DISPLAY_P3, 2.2)
+
+
+def with_metadata(name: str, *, orientation: int = 1) -> bytes:
+    exif = b"Exif\0\0" + kit.exif(orientation, make=SECRET.decode())
+    match name:
+        case "JPEG":
+            data = kit.jpeg(
+                kit.photograph(200, 120), exif=exif, xmp=kit.XMP, icc_profile=PROFILE, comment=SECRET, dpi=(300, 300)
+            )
+            iptc = kit.jpeg_segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x0f\x1c\x02\x50\0\x0a" + SECRET)
+            return kit.jpeg_with(data, iptc)
+        case "PNG":
+            words = PngImagePlugin.PngInfo()
+            words.add_text("Author", SECRET.decode(), zip=False)
+            words.add_itxt("XML:com.adobe.xmp", kit.XMP.decode())
+            return kit.saved(kit.photograph(200, 120), "PNG", exif=exif, pnginfo=words, icc_profile=PROFILE)
+        case _:
+            return kit.saved(kit.photograph(200, 120), "WEBP", exif=exif, xmp=kit.XMP, icc_profile=PROFILE, quality=90)
+
+
+def pixels(data: bytes) -> bytes:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.tobytes()
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+def test_strip_removes_metadata_and_leaves_pixels_and_colour_as_they_are(made_fit, name):
+    data = with_metadata(name)
+    assert SECRET in data
+    payload = made_fit(data, metadata="strip")
+    sent = payload.file.read_bytes()
+    assert payload.normalised == ("stripped",)
+    assert payload.profile == f"{name.lower()}-stripped-{strip.RECIPE}"
+    assert SECRET not in sent
+    assert b"Exif" not in sent
+    assert pixels(sent) == pixels(data)
+    with Image.open(io.BytesIO(sent)) as image:
+        assert image.format == name
+        assert image.info["icc_profile"] == PROFILE
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+def test_metadata_are_kept_unless_told_otherwise(made_fit, name):
+    assert made_fit(with_metadata(name)).is_source
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+def test_a_file_without_metadata_has_nothing_to_strip(made_fit, name):
+    assert made_fit(kit.saved(kit.quarters(), name), metadata="strip").is_source
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+def test_an_orientation_that_is_to_be_kept_survives_stripping(made_fit, name):
+    payload = made_fit(with_metadata(name, orientation=6), metadata="strip", orientation="keep")
+    sent = payload.file.read_bytes()
+    assert SECRET not in sent
+    with Image.open(io.BytesIO(sent)) as image:
+        assert image.getexif()[0x0112] == 6
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("rules", [{"longest_side_px": 100}, {"orientation": "bake"}], ids=["resized", "turned"])
+def test_strip_holds_for_what_is_written_anew(made_fit, name, rules):
+    payload = made_fit(with_metadata(name, orientation=6), metadata="strip", **rules)
+    sent = payload.file.read_bytes()
+    assert "turned" in payload.normalised
+    assert SECRET not in sent
+    with Image.open(io.BytesIO(sent)) as image:
+        assert image.getexif().get(0x0112, 1) == 1
+        assert image.size[0] < image.size[1]
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_metadata_that_are_kept_say_that_the_turned_picture_is_upright(made_fit, name):
+    if name == "TIFF":
+        told = Image.Exif()
+        told[0x010F] = SECRET.decode()
+        told[0x0112] = 6
+        data = kit.saved(kit.photograph(200, 120), "TIFF", exif=told)
+    else:
+        data = with_metadata(name, orientation=6)
+    payload = made_fit(data)
+    with Image.open(payload.file) as image:
+        exif = image.getexif()
+        assert exif.get(0x0112, 1) == 1
+        assert exif[0x010F] == SECRET.decode()
+        assert "icc_profile" not in image.info
+        if name != "TIFF":
+            assert SECRET in (image.info.get("xmp") or image.info["XML:com.adobe.xmp"].encode())
+
+
+def test_a_jpeg_that_is_too_large_only_for_what_is_appended_is_trimmed(made_fit):
+    picture = kit.jpeg(kit.photograph(300, 200))
+    film = b"\0\0\0\x18ftypmp42" + bytes(200_000)
+    payload = made_fit(picture + film, max_bytes=100_000)
+    assert payload.normalised == ("trimmed",)
+    assert payload.file.read_bytes() == picture
+    assert made_fit(picture + film).is_source
+
+
+def test_a_trimmed_picture_no_longer_speaks_of_the_other_one(made_fit):
+    data = kit.ultra_hdr(kit.photograph(300, 200)) + bytes(200_000)
+    sent = made_fit(data, max_bytes=100_000).file.read_bytes()
+    assert b"MPF\0" not in sent
+    assert pixels(sent) == pixels(kit.ultra_hdr(kit.photograph(300, 200)))
+
+
+def test_stripping_may_be_all_that_is_needed_to_fit(made_fit):
+    data = kit.jpeg_with(kit.jpeg(kit.photograph(300, 200)), *[kit.jpeg_segment(0xEB, bytes(60_000))] * 3)
+    assert made_fit(data, max_bytes=100_000, metadata="strip").normalised == ("stripped",)
+    assert made_fit(data, max_bytes=100_000, metadata="keep").normalised == ("webp",)
+
+
+def test_damage_is_found_before_anything_is_stripped(made_fit):
+    data = with_metadata("JPEG")
+    at = len(data) * 3 // 4
+    with pytest.raises(Exception, match="damaged") as caught:
+        made_fit(data[:at] + data[at + 600 :], metadata="strip")
+    assert caught.value.reason == "corrupt"
+
+
+def test_jpeg_thumbnails_go_and_the_density_stays():
+    thumbnail = b"a thumbnail!"
+    head = b"JFIF\0\1\2\1" + b"\1\x2c\1\x2c" + b"\2\2" + thumbnail
+    data = kit.jpeg()
+    end_of_app0 = 4 + int.from_bytes(data[4:6], "big")
+    with_thumbnail = data[:2] + kit.jpeg_segment(0xE0, head) + data[end_of_app0:]
+    stripped = strip.stripped(with_thumbnail, "JPEG", 1)
+    assert thumbnail not in stripped
+    with Image.open(io.BytesIO(stripped)) as image:
+        assert image.info["dpi"] == (300, 300)
+
+
+def test_transparency_and_gamma_of_a_png_survive():
+    data = kit.palette_png(8, transparent=True)
+    assert strip.stripped(data, "PNG", 1) == data
+    gamma = kit.png(kit.rgb_samples(), 8, 2, chunks=[kit.png_chunk(b"gAMA", (100000).to_bytes(4, "big"))])
+    assert strip.stripped(gamma, "PNG", 1) == gamma
+
+
+def test_an_animation_that_is_kept_loses_its_metadata_only(made_fit):
+    first, *others = kit.frames()
+    data = kit.saved(first, "WEBP", save_all=True, append_images=others, exif=kit.exif(1, make=SECRET.decode()))
+    sent = made_fit(data, animation="keep", metadata="strip").file.read_bytes()
+    assert SECRET not in sent
+    with Image.open(io.BytesIO(sent)) as image:
+        assert image.n_frames == 3
+
+
+def test_a_profile_that_was_kept_still_works():
+    sent = strip.stripped(with_metadata("JPEG"), "JPEG", 1)
+    with Image.open(io.BytesIO(sent)) as image:
+        assert ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"])).profile.xcolor_space.strip() == "RGB"
