@@ -10,6 +10,7 @@ from ingestor.disk.faults import (
 )
 from ingestor.disk.moves import clear_interrupted, give_back, relocate, remove
 from ingestor.disk.names import numbered, open_below, rename_new, sync_directory
+from ingestor.disk.privacy import others_may_use
 
 __all__ = [
     "check_identity",
@@ -22,6 +23,7 @@ __all__ = [
     "numbered",
     "open_below",
     "open_regular",
+    "others_may_use",
     "relocate",
     "remove",
     "rename_new",

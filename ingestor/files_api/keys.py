@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ingestor.disk import others_may_use
 from ingestor.errors import AccountRefused
 
 ENVIRONMENT_VARIABLE = "AUROUS_API_KEY"
@@ -103,7 +104,7 @@ class ApiKey:
         """The identity of a file that may hold a key."""
         if not stat.S_ISREG(status.st_mode):
             raise self._unusable("is not a regular file; name the file that the key is in")
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if others_may_use(file, status.st_mode):
             raise self._unusable(f"may be used by others than its owner; chmod 600 {file}")
         return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 

@@ -9,6 +9,8 @@ from ingestor.settings.schema import settings_schema
 from ingestor.settings.shape import (
     ApiSettings,
     FolderSettings,
+    HookSettings,
+    HooksSettings,
     LogSettings,
     NormaliseSettings,
     QuotaSettings,
@@ -31,6 +33,8 @@ __all__ = [
     "AfterKind",
     "ApiSettings",
     "FolderSettings",
+    "HookSettings",
+    "HooksSettings",
     "ListenAddress",
     "LogSettings",
     "NormaliseSettings",

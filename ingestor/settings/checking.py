@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ingestor.disk import others_may_use
 from ingestor.settings.places import Loc
-from ingestor.settings.shape import FolderSettings, Settings
+from ingestor.settings.shape import FolderSettings, HooksSettings, Settings
 from ingestor.settings.values import AfterAction, is_loopback
 from ingestor.settings.wording import quoted
 
 Mistake = tuple[Loc, str]
-TOKEN_CHARACTERS = 16
-"""Of the page's token, at least: a guesser who asks a thousand times a second must not get there."""
+SECRET_CHARACTERS = 16
+"""Of the page's token and of hooks' secrets, at least: one who guesses a thousand times a second must not get there."""
 Numbered = Sequence[tuple[int, FolderSettings]]
 """Folders with the number that each has in the file."""
 
@@ -30,6 +32,8 @@ def mistakes(settings: Settings, folders: Numbered) -> Iterator[Mistake]:
         for key, action in (("after_upload", folder.after_upload), ("on_quarantine", folder.on_quarantine)):
             for said in _target_mistakes(action, folders):
                 yield ("folders", number, key), said
+    for number, folder in folders:
+        yield from _hook_mistakes(number, folder)
     yield from _state_files(settings)
     yield from _status(settings)
 
@@ -122,6 +126,19 @@ def _is_excluded(folder: FolderSettings, inside: Path) -> bool:
     return GitIgnoreSpec.from_lines(folder.exclude).match_file(f"{inside.as_posix()}/image.jpg")
 
 
+def _hook_mistakes(number: int, folder: FolderSettings) -> Iterator[Mistake]:
+    """Programs that are not there, and secrets that others can read."""
+    for event in HooksSettings.model_fields:
+        for index, hook in enumerate(getattr(folder.on, event)):
+            place: Loc = ("folders", number, "on", event, index)
+            if hook.command is not None and shutil.which(hook.command[0]) is None:
+                said = "is no program that this user can run; correct its path, or make it executable (chmod +x)"
+                yield (*place, "command"), f"{quoted(hook.command[0])} {said}"
+            if hook.secret_file is not None:
+                for said in _secret_mistakes(hook.secret_file, "secret"):
+                    yield (*place, "secret_file"), f"{quoted(hook.secret_file)} {said}"
+
+
 def _state_files(settings: Settings) -> Iterator[Mistake]:
     if real(settings.ledger) == real(settings.manifest):
         yield ("manifest",), "is the same file as the ledger; give each its own"
@@ -143,22 +160,23 @@ def _status(settings: Settings) -> Iterator[Mistake]:
     """A page that others can reach asks them for a token, from a file that others cannot read."""
     listen, file = settings.status.listen, settings.status.token_file
     if file is not None:
-        for said in _token_mistakes(file):
+        for said in _secret_mistakes(file, "token"):
             yield ("status", "token_file"), f"{quoted(file)} {said}"
     elif listen is not None and not is_loopback(listen.host):
         cure = "name a file with a token as status.token_file, or listen on 127.0.0.1 alone"
         yield ("status", "listen"), f"{listen} can be reached from other machines; {cure}"
 
 
-def _token_mistakes(file: Path) -> Iterator[str]:
+def _secret_mistakes(file: Path, what: str) -> Iterator[str]:
     try:
         mode = file.stat().st_mode
         if not stat.S_ISREG(mode):
-            yield "is not a regular file; name the file that the token is in"
-        elif mode & (stat.S_IRWXG | stat.S_IRWXO):
+            yield f"is not a regular file; name the file that the {what} is in"
+        elif others_may_use(file, mode):
             yield "may be used by others than its owner; make it private (chmod 600)"
-        elif file.stat().st_size < TOKEN_CHARACTERS:
-            yield f"holds fewer than {TOKEN_CHARACTERS} characters; write a random token, such as openssl rand -hex 32"
+        elif file.stat().st_size < SECRET_CHARACTERS:
+            cure = f"write a random {what}, such as openssl rand -hex 32"
+            yield f"holds fewer than {SECRET_CHARACTERS} characters; {cure}"
         elif not os.access(file, os.R_OK):
             yield "cannot be read by this user; change its permissions"
     except FileNotFoundError:

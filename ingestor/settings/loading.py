@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -183,7 +183,8 @@ def _known_beside(loc: Loc) -> list[str]:
     section: type[Section] = Settings
     for step in loc[:-1]:
         if isinstance(step, str):
-            annotation = FolderSettings if step == "folders" else section.model_fields[step].annotation
+            annotation = section.model_fields[step].annotation
+            annotation = next(iter(get_args(annotation)), annotation)  # of a list: what is in it
             assert isinstance(annotation, type)
             assert issubclass(annotation, Section)
             section = annotation

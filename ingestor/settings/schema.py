@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from ingestor.settings.shape import FolderSettings, Section, Settings
+from ingestor.settings.shape import FolderSettings, HookSettings, Section, Settings
 
 
 class _Untitled(GenerateJsonSchema):
@@ -26,6 +26,8 @@ def settings_schema() -> dict[str, Any]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             _write_defaults(schema["$defs"][field.annotation.__name__], field.annotation, written[key])
     _write_defaults(schema["$defs"]["FolderSettings"], FolderSettings, written["folders"][0])
+    hook = HookSettings(command=("x",)).model_dump(mode="json")
+    _write_defaults(schema["$defs"]["HookSettings"], HookSettings, {**hook, "command": None})
     for relative in ("ledger", "manifest"):
         schema["properties"][relative]["default"] = str(Settings.model_fields[relative].default)
     schema["properties"]["folders"]["default"] = []

@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from ingestor.model import Metadata, Purpose
+from ingestor.settings.hooks import Command, WebhookUrl
 from ingestor.settings.kinds import Bytes, Location, OrNull, Seconds, Whole, YesNo
 from ingestor.settings.metadata import MetadataTemplate
 from ingestor.settings.values import (
@@ -95,6 +96,40 @@ class NormaliseSettings(Section):
     """strip: remove EXIF, XMP and IPTC from what is sent."""
 
 
+class HookSettings(Section):
+    """One that is told of an event: a command, or an address."""
+
+    command: Annotated[tuple[str, ...] | None, OrNull(Command())] = None
+    """Program and arguments; it gets the event as JSON on stdin. No shell is involved."""
+    url: Annotated[str | None, OrNull(WebhookUrl())] = None
+    """Where the event is sent by POST as JSON (https; http to this machine only)."""
+    secret_file: Annotated[Path | None, OrNull(Location())] = None
+    """File with the secret that signs what is sent to `url` (mode 600, at least 16 characters); null: unsigned."""
+    timeout: Annotated[float, Seconds("100ms", "10m")] = 30.0
+    """How long one attempt may take. A command is killed then, with all that it has started."""
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> HookSettings:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("must have either command or url; write one of the two")
+        if self.secret_file is not None and self.url is None:
+            raise ValueError("has a secret_file, which signs what is sent to a url; leave it out for a command")
+        return self
+
+
+class HooksSettings(Section):
+    """Who is told of what happens to the images of a folder: at least once, in the background, for up to 24 h."""
+
+    uploaded: tuple[HookSettings, ...] = ()
+    """A path has a new id: uploaded, or renewed."""
+    quarantined: tuple[HookSettings, ...] = ()
+    """An image cannot be uploaded."""
+    expiring: tuple[HookSettings, ...] = ()
+    """An id ends within `expiring_before`; told once for each."""
+    expired: tuple[HookSettings, ...] = ()
+    """An id has ended: expired, or purged."""
+
+
 def _last_part(fields: dict[str, Any]) -> str:
     return str(fields["path"].name)
 
@@ -128,6 +163,10 @@ class FolderSettings(Section):
     """What becomes of an image that cannot be uploaded: keep, or move:DIR with NAME.error.json beside it."""
     renew: Literal["never", "while-source-exists"] = "never"
     """while-source-exists: upload again under a new id before the old one expires."""
+    on: HooksSettings = HooksSettings()
+    """Commands and addresses that are told of what happens to the images here."""
+    expiring_before: Annotated[float, Seconds("1m", "23h")] = 3600.0
+    """How long before the end of an id `on.expiring` is told."""
 
 
 class LogSettings(Section):

@@ -158,6 +158,8 @@ def test_defaults_are_those_of_the_interface(file: Any) -> None:
                 "after_upload": "keep",
                 "on_quarantine": "keep",
                 "renew": "never",
+                "on": {"uploaded": [], "quarantined": [], "expiring": [], "expired": []},
+                "expiring_before": "60m",
             }
         ],
         "log": {"level": "info", "format": "auto"},
