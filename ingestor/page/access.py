@@ -10,6 +10,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingestor.disk import others_may_use
 from ingestor.observe.cleaning import redact
 from ingestor.ports import Clock
 
@@ -44,7 +45,7 @@ class Access:
     def admits(self, token: str) -> bool:
         """Whether this is the token, by a comparison that takes as long for any other."""
         expected = self._expected()
-        return expected is not None and hmac.compare_digest(_digest(token.strip().encode()), expected)
+        return expected is not None and hmac.compare_digest(_digest(_bytes(token.strip())), expected)
 
     def _expected(self) -> bytes | None:
         """Digest of the token in the file, read each time: who puts another one there need not restart anything.
@@ -56,7 +57,7 @@ class Access:
             handle = os.open(self._file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(handle, "rb") as stream:
                 mode = os.fstat(handle).st_mode
-                if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
+                if not stat.S_ISREG(mode) or others_may_use(self._file, mode):
                     return None
                 token = stream.read(MOST_BYTES).strip()
         except OSError:
@@ -94,10 +95,15 @@ class Access:
 
     def form_proof(self, session: str | None) -> str:
         """What a form of ours carries: another site can make a browser send a form, but cannot know this."""
-        return hmac.new(self._secret, (session or "").encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._secret, _bytes(session or ""), hashlib.sha256).hexdigest()
 
     def is_form_proof(self, given: object, session: str | None) -> bool:
-        return isinstance(given, str) and hmac.compare_digest(given.encode(), self.form_proof(session).encode())
+        return isinstance(given, str) and hmac.compare_digest(_bytes(given), self.form_proof(session).encode())
+
+
+def _bytes(text: str) -> bytes:
+    """Headers and forms may hold any byte, which then stands as a surrogate."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _digest(token: bytes) -> bytes:

@@ -17,7 +17,7 @@ FOR_ALL = frozenset({"/login", "/healthz", "/readyz"})
 FOR_MACHINES = frozenset({"/metrics", "/events"})
 """Paths that browsers do not open: nobody is led to a form from there."""
 
-KNOWN = "known"
+KNOWN = web.RequestKey("known", bool)
 """Of a request: whoever sent it may know more than whether all is well."""
 
 
@@ -108,7 +108,7 @@ class Guard:
         if path in FOR_ALL or path.startswith("/static/"):
             return Shown.NOTHING
         if request.method == hdrs.METH_GET and path not in FOR_MACHINES and not scheme:
-            raise web.HTTPSeeOther(f"/login?next={quote(request.path_qs, safe='')}")
+            raise web.HTTPSeeOther(f"/login?next={quote(request.raw_path, safe='')}")
         raise web.HTTPUnauthorized(
             text="the token of status.token_file is missing or wrong", headers={hdrs.WWW_AUTHENTICATE: "Bearer"}
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 
 from markupsafe import Markup
@@ -23,7 +22,7 @@ def place_of(word: str) -> Place:
     """What `word_of` was given. Raises `ValueError` for any other word."""
     try:
         raw = base64.b64decode(word + "=" * (-len(word) % 4), altchars="-_", validate=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
+    except ValueError as error:  # binascii.Error is one
         raise ValueError("names no image") from error
     folder, nul, path = raw.partition(b"\0")
     if not nul or b"\0" in path:
