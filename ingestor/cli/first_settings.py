@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +74,23 @@ def check(fresh: Path) -> None:
 
 def _text(answers: Answers) -> str:
     text = _HEAD + (_SANDBOX if answers.sandbox else _real_api(answers.key_file)) + _STATE
-    return text + "".join(_folder(folder, answers) for folder in answers.folders) + _TAIL
+    named = zip(answers.folders, _names(answers.folders), strict=True)
+    return text + "".join(_folder(folder, name, answers) for folder, name in named) + _TAIL
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The last part of each path, with a number where another one has it: they stand in the manifest."""
+    names: list[str] = []
+    for folder in folders:
+        plain = Path(_absolute(folder)).name or "root"
+        names.append(next(name for name in _candidates(plain) if name not in names))
+    return names
+
+
+def _candidates(name: str) -> Iterator[str]:
+    yield name
+    for number in itertools.count(2):
+        yield f"{name}-{number}"
 
 
 def _real_api(key_file: Path | None) -> str:
@@ -81,9 +98,10 @@ def _real_api(key_file: Path | None) -> str:
     return _API.format(key_file=where)
 
 
-def _folder(folder: Path, answers: Answers) -> str:
+def _folder(folder: Path, name: str, answers: Answers) -> str:
     return _FOLDER.format(
         path=_quoted(folder),
+        name=json.dumps(name, ensure_ascii=False),
         purpose=answers.purpose or Purpose.REFERENCE.value,
         after_upload=_action(answers.after_upload or "keep"),
     )
@@ -129,7 +147,7 @@ api:
 _API = """\
 api:
   base_url: https://api.aurous-labs.com
-  key_file: {key_file}               # file with the API key (chmod 600); null: the variable AUROUS_API_KEY
+  key_file: {key_file}  # file with the API key (chmod 600); null: the environment variable AUROUS_API_KEY
   quota: {{burst: 60, per_minute: 30}}  # the team's rate limit; a first guess, the API's answers correct it
 """
 
@@ -144,12 +162,13 @@ folders:
 
 _FOLDER = """\
   - path: {path}
-    purpose: {purpose}         # reference, first_frame or last_frame
+    name: {name}  # in the manifest
+    purpose: {purpose}  # reference, first_frame or last_frame
     # metadata: {{campaign: launch, original: "{{relpath}}"}}  # sent with each image
-    # exclude: ["raw/", "*_draft.*"]   # gitignore-style patterns of what to leave alone
-    settle: 2s                 # a file is taken when it has not changed for this long
-    after_upload: {after_upload}       # keep, move:DIR or delete
-    on_quarantine: keep        # keep, or move:DIR (with NAME.error.json beside the image)
+    # exclude: ["raw/", "*_draft.*"]  # gitignore-style patterns of what to leave alone
+    settle: 2s  # a file is taken when it has not changed for this long
+    after_upload: {after_upload}  # keep, move:DIR or delete
+    on_quarantine: keep  # or move:DIR (with NAME.error.json beside the image)
 """
 
 _TAIL = """\
