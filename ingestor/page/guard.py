@@ -17,6 +17,8 @@ FOR_ALL = frozenset({"/login", "/healthz", "/readyz"})
 FOR_MACHINES = frozenset({"/metrics", "/events"})
 """Paths that browsers do not open: nobody is led to a form from there."""
 
+KEPT = (hdrs.WWW_AUTHENTICATE, hdrs.RETRY_AFTER, hdrs.ALLOW)
+"""Headers of a refusal that its page has too."""
 KNOWN = web.RequestKey("known", bool)
 """Of a request: whoever sent it may know more than whether all is well."""
 
@@ -67,24 +69,21 @@ class Guard:
         except web.HTTPException as end:
             if end.status < HTTPStatus.BAD_REQUEST or end.content_type == "text/html":
                 raise
-            return self._told(request, end.status, end.text or end.reason, end.headers.get(hdrs.WWW_AUTHENTICATE))
+            answer = self._told(request, end.status, end.text or end.reason)
+            answer.headers.update({name: end.headers[name] for name in KEPT if name in end.headers})
+            return answer
         except (EnvironmentFault, IngestorError) as fault:
-            return self._told(request, HTTPStatus.SERVICE_UNAVAILABLE, str(fault), None)
+            return self._told(request, HTTPStatus.SERVICE_UNAVAILABLE, str(fault))
         except Exception as error:
             self._site.parts.observer.notice("internal_fault", where=f"page {request.path}", error=error)
             words = "a fault of ingestor's own, told in its log"
-            return self._told(request, HTTPStatus.INTERNAL_SERVER_ERROR, words, None)
+            return self._told(request, HTTPStatus.INTERNAL_SERVER_ERROR, words)
 
-    def _told(self, request: web.Request, status: int, words: str, challenge: str | None) -> web.Response:
+    def _told(self, request: web.Request, status: int, words: str) -> web.Response:
         if "text/html" in request.headers.get(hdrs.ACCEPT, ""):
-            answer = self._site.answer(
-                request, "error.html", status=status, title=HTTPStatus(status).phrase, words=words
-            )
-        else:
-            answer = web.Response(text=f"{words}\n", status=status)
-        if challenge is not None:
-            answer.headers[hdrs.WWW_AUTHENTICATE] = challenge
-        return answer
+            title = HTTPStatus(status).phrase
+            return self._site.answer(request, "error.html", status=status, title=title, words=words)
+        return web.Response(text=f"{words}\n", status=status)
 
     # -- checks
 

@@ -7,6 +7,7 @@ those that the flow uses, so that looking never holds an upload up.
 from __future__ import annotations
 
 import asyncio
+import stat
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,8 @@ class Thumbnails:
         try:
             status = await asyncio.to_thread(file.lstat)
         except OSError:
+            return None
+        if not stat.S_ISREG(status.st_mode):
             return None
         key = (str(file), status.st_size, status.st_mtime_ns)
         if key in self._kept:
