@@ -46,9 +46,9 @@ _IS_GONE = and_(
     sources.c.changed_at < bindparam("before"),
     or_(sources.c.state == SourceState.VANISHED, sources.c.reason == VANISHED, sources.c.put_away.is_not(None)),
     sources.c.state.in_((SourceState.DONE, SourceState.VANISHED)),
-    or_(uploads.c.state.is_(None), uploads.c.state.in_(HAS_NO_ID)),
+    or_(uploads.c.state.is_(None), and_(uploads.c.state.in_(HAS_NO_ID), uploads.c.changed_at < bindparam("before"))),
 )
-"""The file is not there, no id of it is good, and nobody waits for either."""
+"""The file is not there, no id of it is good, and nobody waits for either; the manifest has long been told so."""
 
 LONG_GONE = (
     select(sources.c.folder, sources.c.directory, sources.c.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import functools
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -60,16 +61,17 @@ async def _locked(file: int, path: Path) -> bool:
 
 
 async def in_thread(file: int, work: Callable[Concatenate[int, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `work(file, ...)` in a thread, on a descriptor of its own: should we be cancelled, ours is closed at once."""
-    own = os.dup(file)
-
-    def run() -> T:
+    """Run `work(file, ...)` in a thread. A caller that is cancelled goes when the thread has let go of the file."""
+    running = asyncio.get_running_loop().run_in_executor(None, functools.partial(work, file, *args, **kwargs))
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
         try:
-            return work(own, *args, **kwargs)
-        finally:
-            os.close(own)
-
-    return await asyncio.to_thread(run)
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return running.result()
 
 
 def append(file: int, data: bytes) -> None:

@@ -12,11 +12,12 @@ from ingestor.model import HistoryEntry, Json
 
 VERSION = 1
 
-_ORDER = (
+_FIELDS = (
     *("reason", "message", "source", "sha256", "idempotency_key", "generation", "file_id", "purpose", "mime_type"),
     *("size_bytes", "width_px", "height_px", "created_at", "expires_at", "metadata", "replayed", "normalised"),
     *("sent_sha256", "request_id"),
 )
+_PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _HEAD = re.compile(rb'\{"v": \d+, "seq": (\d{1,15}), "at": "([^"]+)", ')
 _TEXT = rb'("(?:[^"\\]|\\.)*")'
 _PLACE = re.compile(_HEAD.pattern + rb'"event": "\w+", "folder": ' + _TEXT + rb', "path": ' + _TEXT + rb"[,}]")
@@ -37,7 +38,7 @@ def manifest_line(entry: HistoryEntry) -> dict[str, Any]:
 
 def _place(name: str) -> tuple[int, str]:
     """Fields stand as people read them: which file, which id, for how long, then the rest."""
-    return (_ORDER.index(name), "") if name in _ORDER else (len(_ORDER), name)
+    return _PLACES.get(name, len(_PLACES)), name
 
 
 def at_text(entry: HistoryEntry) -> str:
