@@ -146,8 +146,8 @@ class Outbox(Protocol):
     async def put_off(self, delivery: Delivery, delay_seconds: float) -> None:
         """One more attempt was made; later again."""
 
-    async def give_up(self, target: str, older_than: timedelta) -> int:
-        """Forget what has been due to a target for longer than this; how much."""
+    async def give_up(self, target: str, *, older_than: timedelta, attempts: int) -> int:
+        """Forget what has been due to a target for longer than this, after as many attempts or more; how much."""
 
     async def pending_deliveries(self) -> int:
         """How many are still to be made, to all targets."""

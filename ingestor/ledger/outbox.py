@@ -196,9 +196,11 @@ def put_off(connection: Connection, target: str, seq: int, attempt: int, ready_a
     connection.execute(_PUT_OFF, {"this_target": target, "this_seq": seq, "attempt": attempt, "ready_at": ready_at})
 
 
-def give_up(connection: Connection, target: str, before: datetime) -> int:
-    """Forget what a target should have been told before then; how much."""
-    statement = delete(deliveries).where(deliveries.c.target == target, deliveries.c.since < before)
+def give_up(connection: Connection, target: str, before: datetime, attempts: int) -> int:
+    """Forget what a target should have been told before then, and what was tried so often; how much."""
+    statement = delete(deliveries).where(
+        deliveries.c.target == target, deliveries.c.since < before, deliveries.c.attempt >= attempts
+    )
     return connection.execute(statement).rowcount
 
 

@@ -63,8 +63,8 @@ class SqlOutbox(ABC):
         ready_at = self._clock.now() + timedelta(seconds=delay_seconds)
         await self._write(outbox.put_off, delivery.target, delivery.entry.seq, delivery.attempt + 1, ready_at)
 
-    async def give_up(self, target: str, older_than: timedelta) -> int:
-        return await self._write(outbox.give_up, target, self._clock.now() - older_than)
+    async def give_up(self, target: str, *, older_than: timedelta, attempts: int) -> int:
+        return await self._write(outbox.give_up, target, self._clock.now() - older_than, attempts)
 
     async def pending_deliveries(self) -> int:
         return await self._read(outbox.pending)

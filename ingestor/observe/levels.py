@@ -46,6 +46,12 @@ LEVELS: Mapping[str, int] = MappingProxyType(
         "api_deprecated": logging.WARNING,
         "key_unusual": logging.WARNING,
         "quota_shared": logging.WARNING,
+        # hooks
+        "hook_told": logging.DEBUG,
+        "hook_failed": logging.DEBUG,
+        "hook_failing": logging.WARNING,
+        "hook_given_up": logging.ERROR,
+        "hooks_forgotten": logging.WARNING,
         # this machine
         "settings_refused": logging.ERROR,
         "clock_wrong": logging.WARNING,

@@ -14,6 +14,7 @@ from ingestor.model import Lane, Outcome, QueuedSource, Retry, Snoozed
 from ingestor.pipeline import ingest_one
 from ingestor.policy.endings import INTERNAL, STOPPING
 from ingestor.runtime.feeder import Feeder
+from ingestor.runtime.hooks import Hooks
 from ingestor.runtime.memory import Memory
 from ingestor.runtime.parts import Parts
 from ingestor.runtime.recovery import recover
@@ -22,6 +23,9 @@ from ingestor.stages.discover import DropFolder
 
 PATIENCE = 3
 """How many times a file may be found unready, for its own reasons, before it is left for the next run."""
+
+HOOKS_SECONDS = 10.0
+"""How long the end of a run waits for hooks; what they have not taken then is taken up by the next run."""
 
 LOOK_SECONDS = 0.02
 """Between looks at whether all is done, at the end of a run."""
@@ -127,10 +131,12 @@ class Backfill:
     async def run(self) -> Report:
         """All of it. Raises `LedgerError` where the ledger cannot be used."""
         began = self._parts.clock.monotonic()
+        hooks = Hooks.of(self._parts)
+        await hooks.open()
         await recover(self._parts.tools)
         memory = Memory(self._parts.snapshots, ledger=self._parts.ledger, clock=self._parts.clock)
         helpers = [asyncio.create_task(feeder.settle_forever()) for feeder in self._feeders.values()]
-        helpers.append(asyncio.create_task(memory.run()))
+        helpers += [asyncio.create_task(memory.run()), asyncio.create_task(hooks.run())]
         working = asyncio.create_task(self._engine.run())
         feeding = asyncio.create_task(self._feed())
         ending = asyncio.create_task(self._until_ended())
@@ -140,6 +146,7 @@ class Backfill:
                 feeding.result()
                 await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
             await self._wind_up(working)
+            await hooks.finish(0.0 if self._is_cut_short else HOOKS_SECONDS)
         finally:
             for task in (*helpers, feeding, ending):
                 task.cancel()
@@ -188,6 +195,10 @@ class Backfill:
         if self._end is None:
             self._end = (ended, message)
         self._ending.set()
+
+    @property
+    def _is_cut_short(self) -> bool:
+        return self._end is not None and self._end[0] in (Ended.INTERRUPTED, Ended.OUT_OF_TIME)
 
     async def _until_ended(self) -> None:
         seconds = self._limits.deadline_seconds

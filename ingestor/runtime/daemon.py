@@ -13,6 +13,7 @@ from ingestor.pipeline import ingest_one
 from ingestor.runtime.backfill import FILE_REASONS, places
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.folder_watch import FolderWatch
+from ingestor.runtime.hooks import Hooks
 from ingestor.runtime.memory import Memory
 from ingestor.runtime.now import RUNTIME_FACT, status_now
 from ingestor.runtime.parts import Parts
@@ -50,7 +51,8 @@ class Daemon:
             engine=self._engine,
             settling=lambda: sum(feeder.unsettled for feeder in self._feeders.values()),
         )
-        self._beside: list[Callable[[], Coroutine[Any, Any, None]]] = [self.pulse.run]
+        self._hooks = Hooks.of(parts)
+        self._beside: list[Callable[[], Coroutine[Any, Any, None]]] = [self.pulse.run, self._hooks.run]
 
     def beside(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Something that runs until all else has ended, the drain included, and on which nothing depends."""
@@ -73,6 +75,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Until stopped. Raises `LedgerError` where the ledger cannot be used any more."""
+        await self._hooks.open()
         beside = [asyncio.create_task(run()) for run in self._beside]
         try:
             await self._run()

@@ -127,7 +127,11 @@ async def test_what_is_old_is_given_up_for_one_target(ledger: Ledger, walk: Walk
     await walk.uploaded(B, TWO)
     await ledger.enqueue({("inbox", "uploaded"): ["t", "u"]})
     clock.advance(1)
-    assert await ledger.give_up("t", HOUR) == 1
+    assert await ledger.give_up("t", older_than=HOUR, attempts=1) == 0
+    (first,) = await ledger.deliveries("t", 1)
+    await ledger.put_off(first, 0)
+    assert await ledger.give_up("t", older_than=2 * HOUR, attempts=0) == 0
+    assert await ledger.give_up("t", older_than=HOUR, attempts=1) == 1
     assert await due(ledger, "t") == [("uploaded", "a/c.jpg")]
     assert len(await due(ledger, "u")) == 2
 
