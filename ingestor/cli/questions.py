@@ -9,7 +9,6 @@ from pathlib import Path
 import typer
 
 from ingestor.cli.first_settings import PURPOSES, Answers
-from ingestor.errors import UsageError
 
 
 def ask(answers: Answers, file: Path) -> Answers:
@@ -74,10 +73,7 @@ def _after_upload() -> str:
 
 
 def _ask(question: str, default: str) -> str:
-    try:
-        said: str = typer.prompt(question, default=default, err=True, show_default=bool(default))
-    except EOFError:
-        raise UsageError("the questions were not answered; nothing was written") from None
+    said: str = typer.prompt(question, default=default, err=True, show_default=bool(default))
     return said.strip()
 
 

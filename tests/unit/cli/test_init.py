@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import pty
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -138,7 +137,8 @@ def test_without_a_terminal_nothing_is_asked(corner: Corner) -> None:
 
 # -- questions -------------------------------------------------------------------------------------
 
-INTERRUPT = "an interrupt"
+END = "\x04"
+"""Control-D: there is no more to come."""
 
 
 def answered(corner: Corner, *answers: tuple[str, str], arguments: tuple[str, ...] = ()) -> int:
@@ -155,10 +155,7 @@ def answered(corner: Corner, *answers: tuple[str, str], arguments: tuple[str, ..
     try:
         for question, answer in answers:
             _wait_for(master, question)
-            if answer == INTERRUPT:
-                process.send_signal(signal.SIGINT)
-            else:
-                os.write(master, f"{answer}\n".encode())
+            os.write(master, answer.encode() if answer == END else f"{answer}\n".encode())
         deadline = time.monotonic() + 20
         while process.poll() is None:
             assert time.monotonic() < deadline, "it asks for more"
@@ -215,6 +212,6 @@ def test_enter_takes_what_stands_in_brackets_and_options_are_not_asked_for(corne
     assert load(corner.folder / "fresh.yaml", {}).folders[0].path == corner.inbox
 
 
-def test_an_interrupted_questionnaire_writes_nothing(corner: Corner) -> None:
-    assert answered(corner, ("Which folder", "inbox"), ("Another one?", INTERRUPT)) == 130
+def test_a_questionnaire_that_is_broken_off_writes_nothing(corner: Corner) -> None:
+    assert answered(corner, ("Which folder", "inbox"), ("Another one?", END)) == 130
     assert not (corner.folder / "fresh.yaml").exists()
