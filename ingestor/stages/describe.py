@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import posixpath
 import re
+import stat
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import aiofiles
 
+from ingestor.disk import not_ready, open_regular
 from ingestor.errors import MetadataRejected
 from ingestor.model import SIDECAR_SUFFIX, Content, Digest, Json, Metadata, SourceFile
 from ingestor.policy.idempotency import canonical_json, content_id
@@ -18,11 +22,17 @@ from ingestor.settings import FolderSettings
 
 MAX_SIDECAR_BYTES = 64_000
 MAX_METADATA_BYTES = 16_000
+# A name so long that its sidecar's would be too long has none.
+_NO_SIDECAR = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+_NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(relpath|name|stem|parent|folder)\}")
 
 
 async def describe(source: SourceFile, digest: Digest, folder: FolderSettings) -> Content:
-    """The content to upload for a file. Raises `MetadataRejected`, which names the sidecar and the cure."""
+    """The content to upload for a file.
+
+    Raises `MetadataRejected`, which names the sidecar and the cure, and `SourceNotReady` where it cannot be read now.
+    """
     metadata = {**fill(folder.metadata, source), **await _sidecar(source)}
     size = len(canonical_json(metadata).encode())
     if size > MAX_METADATA_BYTES:
@@ -68,15 +78,23 @@ def _filled(value: Json, values: Mapping[str, str]) -> Json:
 
 
 async def _sidecar(source: SourceFile) -> dict[str, Any]:
-    path = f"{source.absolute}{SIDECAR_SUFFIX}"
+    path = Path(f"{source.absolute}{SIDECAR_SUFFIX}")
     try:
         # Not through a link: a sidecar must not be able to read what lies outside of the folder.
-        async with aiofiles.open(path, "rb", opener=_open_no_follow) as file:
+        async with aiofiles.open(path, "rb", opener=open_regular) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise MetadataRejected("bad_sidecar", f"{path}: is not a regular file")
             text = await file.read(MAX_SIDECAR_BYTES + 1)
-    except FileNotFoundError:
-        return {}
     except OSError as error:
-        raise MetadataRejected("bad_sidecar", f"{path}: cannot be read: {error.strerror}") from error
+        if error.errno in _NO_SIDECAR:
+            return {}
+        if error.errno in _NOT_A_FILE:
+            raise MetadataRejected("bad_sidecar", f"{path}: is a symlink or a folder, not a regular file") from error
+        raise not_ready(path, error) from error
+    return _object(path, text)
+
+
+def _object(path: Path, text: bytes) -> dict[str, Any]:
     if len(text) > MAX_SIDECAR_BYTES:
         raise MetadataRejected("bad_sidecar", f"{path}: larger than {MAX_SIDECAR_BYTES} bytes")
     try:
@@ -88,10 +106,6 @@ async def _sidecar(source: SourceFile) -> dict[str, Any]:
         kind = type(value).__name__
         raise MetadataRejected("bad_sidecar", f"{path}: must be one JSON object, this is a {kind}")
     return value
-
-
-def _open_no_follow(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _no_constant(text: str) -> Any:
