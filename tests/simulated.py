@@ -1,0 +1,139 @@
+"""A daemon in simulated time: real ledger, real manifest, real files; a clock, an API and image workers of our own.
+
+All that would run in threads runs at once instead, so that the clock only moves when nobody has anything to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import random
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ingestor.errors import ImageRejected, SourceNotReady
+from ingestor.files_api import Breaker, ResilientFilesApi
+from ingestor.ledger import SqliteLedger
+from ingestor.model import Digest, Payload
+from ingestor.observe.recent import Recent
+from ingestor.pipeline import Tools
+from ingestor.quota import LocalQuota
+from ingestor.runtime.daemon import Daemon
+from ingestor.runtime.parts import Parts
+from ingestor.settings import Settings
+from ingestor.stages.manifest import Manifest
+from tests.fakes import FakeClock, FakeFilesApi, RecordingObserver, ServerBucket
+
+
+class Inline(ThreadPoolExecutor):
+    """Runs what it is given at once."""
+
+    def submit(self, call: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(call(*arguments, **more))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
+class PlainImages:
+    """An `ImageWorker` without images: every file is fit as it is, but for those that say otherwise."""
+
+    async def normalise(self, source: Path, spool: Path) -> Payload:
+        try:
+            content = source.read_bytes()
+        except FileNotFoundError:
+            raise SourceNotReady("vanished", f"{source}: is not there any more") from None
+        if content.startswith(b"BAD"):
+            raise ImageRejected("not_an_image", f"{source.name}: is no image")
+        return Payload(
+            file=source,
+            is_source=True,
+            sha256=Digest(hashlib.sha256(content).hexdigest()),
+            mime_type="image/jpeg",
+            size_bytes=len(content),
+            width_px=8,
+            height_px=8,
+            normalised=(),
+            profile="as-is",
+        )
+
+    async def inspect(self, source: Path) -> Payload:
+        return await self.normalise(source, source.parent)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass(kw_only=True)
+class Simulation:
+    clock: FakeClock
+    api: FakeFilesApi
+    bucket: ServerBucket
+    ledger: SqliteLedger
+    daemon: Daemon
+    observer: RecordingObserver
+
+
+@contextlib.asynccontextmanager
+async def simulated(
+    settings: Settings, *, burst: int, per_minute: float, latency: float = 1.0
+) -> AsyncIterator[Simulation]:
+    """A daemon with these settings against an API with this bucket; not running yet."""
+    asyncio.get_running_loop().set_default_executor(Inline(1))
+    clock, observer, rng = FakeClock(), RecordingObserver(), random.Random(5)
+    bucket = ServerBucket(clock, burst=burst, per_minute=per_minute)
+    inner = FakeFilesApi(clock, bucket=bucket, latency=lambda: latency)
+    uploads = LocalQuota(
+        capacity=settings.api.quota.burst, per_minute=settings.api.quota.per_minute, clock=clock, observer=observer
+    )
+    reads = LocalQuota(capacity=1200, per_minute=600, clock=clock)
+    api = ResilientFilesApi(
+        inner,
+        upload_quota=uploads,
+        read_quota=reads,
+        breaker=Breaker(clock=clock, observer=observer, rng=rng),
+        clock=clock,
+        observer=observer,
+        rng=rng,
+    )
+    ledger = SqliteLedger(settings.ledger, clock)
+    ledger._write_thread, ledger._read_threads = Inline(1), Inline(1)
+    await ledger.open()
+    settings.ledger.with_name("spool").mkdir(exist_ok=True)
+    tools = Tools(
+        folders={folder.name: folder for folder in settings.folders},
+        ledger=ledger,
+        manifest=Manifest(settings.manifest, ledger),
+        api=api,
+        images=PlainImages(),
+        spool=settings.ledger.with_name("spool"),
+        clock=clock,
+        observer=observer,
+        rng=rng,
+    )
+    parts = Parts(
+        settings=settings,
+        tools=tools,
+        gate=api,
+        upload_quota=uploads.status,
+        read_quota=reads.status,
+        breaker=lambda: api.breaker.state,
+        snapshots={"quota.uploads": uploads.snapshot},
+    )
+    try:
+        yield Simulation(
+            clock=clock,
+            api=inner,
+            bucket=bucket,
+            ledger=ledger,
+            daemon=Daemon(parts, Recent(clock)),
+            observer=observer,
+        )
+    finally:
+        await ledger.close()
