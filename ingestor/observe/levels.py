@@ -57,6 +57,7 @@ LEVELS: Mapping[str, int] = MappingProxyType(
         "clock_wrong": logging.WARNING,
         "disk_paused": logging.ERROR,
         "worker_lost": logging.WARNING,
+        "page_unavailable": logging.WARNING,
         "internal_fault": logging.ERROR,
         "observer_failed": logging.ERROR,
     }

@@ -4,6 +4,9 @@
   const LEAST_PAUSE_MS = 700;
   const state = document.getElementById("live-state");
 
+  // A page that a form led to has an address of its own: there it can be fetched again, and loaded again without a question.
+  if (document.body.dataset.self) history.replaceState(null, "", document.body.dataset.self);
+
   // -- following: the server says that something is new, the page fetches itself and takes over what differs
 
   const live = () => document.querySelectorAll("[data-live]");
