@@ -50,22 +50,29 @@ def close(one: Iterable[Iterable[int]], other: Iterable[Iterable[int]], toleranc
 
 @functools.lru_cache(maxsize=8)
 def photograph(width: int, height: int, seed: int = 1) -> Image.Image:
-    """Like a photograph in what coders and filters care for: soft shapes, edges, texture, and the noise of a sensor."""
+    """Like a photograph in what coders and filters care for: the same contrast at every scale, edges, soft colours.
+
+    And a little of a sensor's noise.
+    """
     rng = np.random.default_rng(seed)
-    field = np.zeros((height, width, 3), np.float32)
+    light = _clouds(rng, width, height, finest=1.0, falloff=0.2)
+    light += 0.9 * (_clouds(rng, width, height, finest=0.3, falloff=0.8) > 0.4)
+    light = 120 + 50 * (light - light.mean()) / light.std() + rng.normal(0, 1.0, (height, width)).astype(np.float32)
+    channels = [light + 22 * _clouds(rng, width, height, finest=0.1, falloff=0.7) for _ in range(3)]
+    return Image.fromarray(np.clip(np.stack(channels, axis=-1), 0, 255).astype(np.uint8))
+
+
+def _clouds(rng: np.random.Generator, width: int, height: int, *, finest: float, falloff: float) -> np.ndarray:
+    """Random light with contrast at every scale down to `finest` (of the pixels), standardised."""
+    longest = max(width, height)
+    field = np.zeros((height, width), np.float32)
     cells = 3
-    while cells < max(width, height):
-        small = rng.normal(0, 1, (max(2, cells * height // max(width, height)), max(2, cells), 3)).astype(np.float32)
-        for channel in range(3):
-            layer = Image.fromarray(small[..., channel]).resize((width, height), Image.Resampling.BICUBIC)
-            field[..., channel] += np.asarray(layer) / cells**0.9
+    while cells <= longest * finest:
+        shape = (max(2, cells * height // longest), max(2, cells * width // longest))
+        layer = Image.fromarray(rng.normal(0, 1, shape).astype(np.float32))
+        field += np.asarray(layer.resize((width, height), Image.Resampling.BICUBIC)) / cells**falloff
         cells *= 2
-    grey = field.mean(axis=2, keepdims=True)
-    field = grey + 0.4 * (field - grey)
-    field = (field - field.mean()) / field.std()
-    edges = (field[..., :1] > 0.3).astype(np.float32) * 0.8
-    values = 118 + 44 * field + 46 * (edges - 0.4) + rng.normal(0, 1.0, (height, width, 1)).astype(np.float32)
-    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+    return (field - field.mean()) / (field.std() or 1.0)
 
 
 def noise(width: int, height: int, mode: str = "RGB", seed: int = 2) -> Image.Image:

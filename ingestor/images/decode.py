@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PIL import Image
 
 from ingestor.images import damage, integrity, jpeg, webp
@@ -11,31 +13,45 @@ from ingestor.images.source import Source
 from ingestor.policy.sizing import Size
 
 
-def pixels(
-    source: Source, header: Header, undecoded: Undecoded, wanted: Size, level: str
-) -> tuple[Image.Image, list[str]]:
-    """The first picture, decoded, and warnings; a JPEG comes scaled down where that leaves it no smaller than `wanted`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    image: Image.Image
+    shown: tuple[float, float]
+    """Width and height of the picture therein: the last column and row may stand for less than a whole pixel."""
+    odd: list[str]
+
+
+def pixels(source: Source, header: Header, undecoded: Undecoded, wanted: Size, level: str) -> Decoded:
+    """The first picture; a JPEG comes scaled down where that leaves it no smaller than `wanted`.
 
     Raises `ImageRejected` and `SourceNotReady`. At `level` `strict`, damage that decoders pass silently is found too.
     """
-    strict = level == "strict"
     with damage.told(source, header.format):
         if header.format.name == "JPEG":
-            try:
-                decoded = jpeg.decode(source.whole(), jpeg.scaled(header.size, wanted), strict=strict)
-                undecoded.take()
-                return decoded
-            except jpeg.NotReadHere:
-                # Pillow's build of the same library reads kinds that the strict one does not.
-                return _loaded(undecoded), ["this kind of JPEG could not be checked strictly"]
-        if strict and header.format.name in CERTAIN and is_cut_off(source, header.format):
-            raise damage.truncated(source)
-        if strict:
+            return _jpeg(source, header, undecoded, wanted, strict=level == "strict")
+        if level == "strict":
+            if header.format.name in CERTAIN and is_cut_off(source, header.format):
+                raise damage.truncated(source)
             integrity.check_container(source, header)
         if header.format.name == "WEBP":
             undecoded.take()
-            return webp.decode(source.whole()), []
-        return _loaded(undecoded), []
+            return _whole(webp.decode(source.whole()))
+        return _whole(_loaded(undecoded))
+
+
+def _jpeg(source: Source, header: Header, undecoded: Undecoded, wanted: Size, *, strict: bool) -> Decoded:
+    scale = jpeg.scale(header.size, wanted)
+    try:
+        image, odd = jpeg.decode(source.whole(), scale.decoded, strict=strict)
+    except jpeg.NotReadHere:
+        # Pillow's build of the same library reads kinds that the strict one does not.
+        return _whole(_loaded(undecoded), ["this kind of JPEG could not be checked strictly"])
+    undecoded.take()
+    return Decoded(image=image, shown=scale.shown, odd=odd)
+
+
+def _whole(image: Image.Image, odd: list[str] | None = None) -> Decoded:
+    return Decoded(image=image, shown=image.size, odd=odd or [])
 
 
 def _loaded(undecoded: Undecoded) -> Image.Image:

@@ -13,7 +13,7 @@ from PIL import Image
 from ingestor.errors import ImageRejected
 from ingestor.images import encode, shape
 from ingestor.images.attached import Attached
-from ingestor.images.sampling import FEW_TILES, Foresight
+from ingestor.images.sampling import CLEARLY, FEW_TILES, Foresight
 from ingestor.images.style import JpegStyle, resized
 from ingestor.policy import sizing
 from ingestor.policy.sizing import Size
@@ -52,7 +52,7 @@ def as_jpeg(image: Image.Image, limits: Limits, carried: Attached, style: JpegSt
 def _as_jpeg(image: Image.Image, limits: Limits, carried: Attached, style: JpegStyle) -> Fitted | None:
     room = limits.max_bytes - carried.size_bytes
     foresight = Foresight(image, lambda part, _: encode.jpeg(part, limits.quality, style))
-    if foresight.clearly_within(limits.quality, room) is None and foresight.size_bytes(limits.quality) > room:
+    if foresight.size_bytes(limits.quality, tiles=FEW_TILES) > room * CLEARLY and foresight.size_bytes(0) > room:
         return None
     return _kept("JPEG", encode.jpeg(image, limits.quality, style, carried), image, limits)
 
@@ -74,11 +74,13 @@ def _kept(name: str, data: bytes, image: Image.Image, limits: Limits) -> Fitted 
 def as_webp(image: Image.Image, limits: Limits, carried: Attached, name: str) -> Fitted:
     """The picture as WebP, as good and as large as `max_bytes` allow. Raises `ImageRejected` (`cannot_fit`)."""
     room = limits.max_bytes - carried.size_bytes
+    if (easy := _easily(image, limits, carried, room)) is not None:
+        return easy
     attempt = _Attempt(image=image, ceiling=limits.quality, quality=limits.quality, expected=0.0, correction=1.0)
     best: Fitted | None = None
     for encodes in range(1, MOST_ENCODES + 1):
         attempt = _prepared(attempt, room, name)
-        data = encode.webp(attempt.image, attempt.quality, carried)
+        data = encode.webp_for_little_room(attempt.image, attempt.quality, carried)
         fits = len(data) <= limits.max_bytes
         if fits:
             size = Size(*attempt.image.size)
@@ -90,6 +92,19 @@ def as_webp(image: Image.Image, limits: Limits, carried: Attached, name: str) ->
     raise ImageRejected(
         "cannot_fit", f"{name}: cannot be made to fit {limits.max_bytes:,} bytes; raise normalise.max_bytes"
     )
+
+
+def _easily(image: Image.Image, limits: Limits, carried: Attached, room: float) -> Fitted | None:
+    """The picture at the wanted quality; None where a few tiles, or the picture itself, tell of too many bytes."""
+    size, wanted = Size(*image.size), float(limits.quality)
+    if not sizing.surely_fits(size, wanted, int(room), alpha=image.mode == "RGBA"):
+        few = Foresight(image, encode.webp)
+        if few.size_bytes(wanted, tiles=FEW_TILES) > room * CLEARLY:
+            return None
+    data = encode.webp(image, wanted, carried)
+    if len(data) > limits.max_bytes:
+        return None
+    return Fitted(format="WEBP", data=data, size=size, quality=wanted, full_encodes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +129,7 @@ def _prepared(attempt: _Attempt, room: float, name: str) -> _Attempt:
     limit = room / attempt.correction
     while True:
         size = Size(*image.size)
-        if sizing.surely_fits(size, wanted, int(room), alpha=image.mode == "RGBA"):
-            return replace(attempt, image=image, quality=wanted, expected=room)
-        foresight = Foresight(image, encode.webp)
-        if (expected := foresight.clearly_within(wanted, limit)) is not None:
-            return replace(attempt, image=image, quality=wanted, expected=expected)
+        foresight = Foresight(image, encode.webp_for_little_room)
         target = limit * sizing.TARGET_SHARE
         quality, expected = foresight.best_quality(wanted, target)
         if expected <= target:

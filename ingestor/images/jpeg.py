@@ -6,7 +6,9 @@ Pillow's decoder ignores libjpeg's warnings: 4 KB lost in the middle of a scan b
 from __future__ import annotations
 
 import contextlib
+import math
 import re
+from dataclasses import dataclass
 
 import simplejpeg
 from PIL import Image, ImageChops
@@ -20,7 +22,7 @@ CHECK_FACTOR = 8
 _SCALES = (1, 2, 3, 4, 5, 6)
 """In eighths. Seven cost more to decode than they save afterwards."""
 _SPARE = 1.09
-"""What comes nearer to the wanted size than that is visibly softer: SSIM 0.985 instead of 0.992."""
+"""What comes nearer to the wanted size than that is softer: SSIM 0.985 instead of 0.994."""
 
 MOST_SCANS = 200
 """One scan for each coefficient and bit would be some more; encoders write 6 to 20."""
@@ -42,8 +44,8 @@ def check(data: bytes) -> list[str]:
 
     Raises `ValueError` for damage, with what is damaged, and `NotReadHere`.
     """
-    if jpeg_markers.lacks_refinement(data):
-        raise ValueError("the last refinements of the picture are missing")
+    if (damage := _damage_of_a_progressive(data)) is not None:
+        raise ValueError(damage)
     try:
         _read_all(data)
     except ValueError as warning:
@@ -52,11 +54,11 @@ def check(data: bytes) -> list[str]:
 
 
 def decode(data: bytes, size: Size, *, strict: bool) -> tuple[Image.Image, list[str]]:
-    """The picture at `size`, one that `scaled` gives, as L, CMYK or RGBX, and what is odd but harmless.
+    """The picture at `size`, one that `Scale` gives, as L, CMYK or RGBX, and what is odd but harmless.
 
     The pixels are not copied again. Raises like `check`, if `strict`.
     """
-    if strict and not jpeg_markers.lacks_refinement(data):
+    if strict and _damage_of_a_progressive(data) is None:
         with contextlib.suppress(ValueError):
             return _decoded(data, size, strict=True), []
     odd = check(data) if strict else []
@@ -66,18 +68,26 @@ def decode(data: bytes, size: Size, *, strict: bool) -> tuple[Image.Image, list[
         raise NotReadHere(str(error)) from error
 
 
-def scaled(size: Size, wanted: Size) -> Size:
-    """The smallest size that decoding may give and that leaves Lanczos enough to work with; the very same if none is.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How far a picture is made smaller while it is decoded."""
+
+    decoded: Size
+    """What comes out; its last column and row may stand for less than a whole pixel."""
+    shown: tuple[float, float]
+    """Width and height of the picture therein."""
+
+
+def scale(size: Size, wanted: Size) -> Scale:
+    """The smallest scale that leaves Lanczos enough to work with; none where none does.
 
     Measured on 48 and 108 MP: SSIM is 0.001 lower than from a full decode, and the work less than half.
     """
-    if size == wanted:
-        return size
-    for eighths in _SCALES:
-        smaller = Size(-(-size.width * eighths // 8), -(-size.height * eighths // 8))
-        if smaller.width >= wanted.width * _SPARE and smaller.height >= wanted.height * _SPARE:
-            return smaller
-    return size
+    for eighths in _SCALES if size != wanted else ():
+        shown = (size.width * eighths / 8, size.height * eighths / 8)
+        if shown[0] >= wanted.width * _SPARE and shown[1] >= wanted.height * _SPARE:
+            return Scale(decoded=Size(math.ceil(shown[0]), math.ceil(shown[1])), shown=shown)
+    return Scale(decoded=size, shown=(size.width, size.height))
 
 
 def _decoded(data: bytes, size: Size, *, strict: bool) -> Image.Image:
@@ -88,6 +98,13 @@ def _decoded(data: bytes, size: Size, *, strict: bool) -> Image.Image:
     image = Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
     # Adobe stores CMYK inverted; that others do not is nowhere told, and browsers and Pillow expect it of all.
     return ImageChops.invert(image) if mode == "CMYK" else image
+
+
+def _damage_of_a_progressive(data: bytes) -> str | None:
+    """What no decoder tells: scans that never came, or came as zeros."""
+    if jpeg_markers.lacks_refinement(data):
+        return "the last refinements of the picture are missing"
+    return "a part of its refinements is nothing but zeros" if jpeg_markers.has_hole(data) else None
 
 
 def _read_all(data: bytes, *, strict: bool = True) -> None:

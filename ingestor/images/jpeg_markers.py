@@ -24,6 +24,8 @@ MPF = b"MPF\0"
 ADOBE = b"Adobe"
 
 # Starting with one literal byte, these run at the speed of memchr.
+_HOLE = bytes(256)
+
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 
@@ -122,6 +124,22 @@ def lacks_refinement(data: bytes) -> bool:
                 if coefficients:
                     coefficients[first : last + 1] = [bits] * (last + 1 - first)
     return missing is not None and any(any(coefficients) for coefficients in missing.values())
+
+
+def has_hole(data: bytes) -> bool:
+    """Whether a refinement of a progressive picture has a part that is nothing but zeros.
+
+    There most bits only correct a value by one: the decoder reads whatever stands there, and falls into step again
+    behind it. That so many corrections in a row are zero does not happen.
+    """
+    return any(
+        segment.marker == SOS
+        and len(segment.body) >= 4
+        and segment.body[-3] > 0
+        and segment.body[-1] >> 4 > 0
+        and data.find(_HOLE, segment.end, segment.data_end) >= 0
+        for segment in segments(data)
+    )
 
 
 def scan_count(data: bytes, most: int) -> int:

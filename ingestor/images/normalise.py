@@ -144,10 +144,10 @@ class _Made:
 
 
 def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules) -> _Made:
-    image, odd = decode.pixels(file, header, undecoded, what.box, rules.integrity)
+    image, shown, odd = _pixels(file, header, undecoded, what, rules)
     file.forget()
     image, odd_depth = colour.to_eight_bits(image)
-    image = shape.resized(image, what.box)
+    image = shape.resized(image, what.box, shown)
     image, colour_changed, odd_colour = colour.to_srgb(image, header)
     image = shape.turned(image, what.orientation)
     image.info.clear()
@@ -176,6 +176,14 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
         profile=profile(header.format, fitted.format, rules),
         odd=[*odd, *odd_depth, *odd_colour, *odd_attached],
     )
+
+
+def _pixels(
+    file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules
+) -> tuple[Image.Image, tuple[float, float], list[str]]:
+    # Taken apart here, so that nothing but the caller's variable holds the pixels.
+    decoded = decode.pixels(file, header, undecoded, what.box, rules.integrity)
+    return decoded.image, decoded.shown, decoded.odd
 
 
 def _style(header: Header, what: Plan) -> JpegStyle:

@@ -11,7 +11,7 @@ from ingestor.policy.sizing import Size
 
 FEW_TILES = 6
 CLEARLY = 0.75
-"""A few tiles decide where they foresee less than this share of the limit; else many are asked."""
+"""A few tiles are believed where they foresee less than this share of the limit."""
 MOST_ASKED = 8
 
 Encoder = Callable[[Image.Image, float], bytes]
@@ -30,11 +30,6 @@ class Foresight:
             self._sheets[tiles] = _sheet(self._image, tiles)
         sheet, share = self._sheets[tiles]
         return len(self._encoder(sheet, quality)) / share
-
-    def clearly_within(self, quality: float, limit_bytes: float) -> float | None:
-        """The bytes expected, if a few tiles already tell that the picture stays well below the limit."""
-        expected = self.size_bytes(quality, tiles=FEW_TILES)
-        return expected if expected <= limit_bytes * CLEARLY else None
 
     def best_quality(self, ceiling: float, target_bytes: float) -> tuple[float, float]:
         """The best quality (at most `ceiling`) at which `target_bytes` are expected to do, and the expected bytes.

@@ -29,14 +29,15 @@ _TURNS = {
 }
 
 
-def resized(image: Image.Image, box: Size) -> Image.Image:
+def resized(image: Image.Image, box: Size, shown: tuple[float, float] | None = None) -> Image.Image:
     """The picture at exactly `box`, by Lanczos. Alpha is premultiplied meanwhile, so that no fringe appears.
 
+    `shown`: the width and height that count, where the last column and row stand for less than a whole pixel.
     The bands do not depend on the machine, and so neither do the pixels.
     """
-    if image.size == (box.width, box.height):
+    width, height = shown or image.size
+    if image.size == (box.width, box.height) == (width, height):
         return image
-    width, height = image.size
     factors = (max(1, int(width / box.width / REDUCING_GAP)), max(1, int(height / box.height / REDUCING_GAP)))
     if factors != (1, 1):
         image = image.reduce(factors)

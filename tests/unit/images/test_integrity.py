@@ -31,8 +31,10 @@ def refused(made_fit, data: bytes, **rules: object) -> str:
 @pytest.mark.parametrize("longest_side_px", [4096, 400], ids=["as found", "resized"])
 def test_bytes_lost_in_the_middle_of_a_jpeg_are_found(made_fit, kind, longest_side_px):
     data = photo_jpeg(kind)
-    for place in range(3, 18):
-        at = len(data) * place // 20
+    # The last scan of a progressive one corrects values by one: behind a loss the decoder may fall into step again.
+    end = data.rindex(b"\xff\xda") if kind == "progressive" else len(data) * 18 // 20
+    for place in range(15):
+        at = len(data) * 3 // 20 + (end - 4096 - len(data) * 3 // 20) * place // 15
         assert refused(made_fit, data[:at] + data[at + 4096 :], longest_side_px=longest_side_px) == "corrupt"
 
 
