@@ -1,0 +1,226 @@
+"""Small files that claim or unpack to far too much: refused by a real worker that stays small."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from ingestor.errors import ImageRejected, SourceNotReady
+from ingestor.images import ImagePool
+from ingestor.ports import NormaliseRules
+from tests import image_kit as kit
+
+MEGABYTES = 300
+SIDE = 65535
+
+
+def huge_png() -> bytes:
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)
+    body = zlib.compress(bytes(1 << 20), 9)
+    chunks = [kit.png_chunk(b"IHDR", header), kit.png_chunk(b"IDAT", body), kit.png_chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def png_with(kind: bytes, body: bytes) -> bytes:
+    return kit.png(kit.rgb_samples(), 8, 2, chunks=[kit.png_chunk(kind, body)])
+
+
+def unpacking(megabytes: int) -> bytes:
+    packer = zlib.compressobj(9)
+    return b"".join(packer.compress(bytes(1 << 20)) for _ in range(megabytes)) + packer.flush()
+
+
+def jpeg_claiming(width: int, height: int) -> bytes:
+    data = kit.jpeg()
+    frame = data.index(b"\xff\xc0")
+    return data[: frame + 5] + struct.pack(">HH", height, width) + data[frame + 9 :]
+
+
+def jpeg_of_many_scans() -> bytes:
+    """A thousand scans over a large picture: cheap to store, dear to decode."""
+    data = kit.jpeg(kit.Image.new("L", (4000, 4000)), progressive=True)
+    scan = data.rindex(b"\xff\xda")
+    return data[:scan] + data[scan:-2] * 1000 + b"\xff\xd9"
+
+
+def webp_claiming(side: int) -> bytes:
+    data = kit.saved(kit.quarters(), "WEBP", lossless=True)
+    at = data.index(b"VP8L") + 9
+    (bits,) = struct.unpack_from("<I", data, at)
+    bits = bits & ~0xFFFFFFF | (side - 1) | (side - 1) << 14
+    return data[:at] + struct.pack("<I", bits) + data[at + 4 :]
+
+
+def gif_of(frames: int) -> bytes:
+    """One small frame, again and again."""
+    data = kit.saved(kit.quarters(), "GIF")
+    start = data.index(b"\x2c\0\0\0\0", 13)
+    return data[:start] + data[start:-1] * frames + b";"
+
+
+def tiff_claiming(**values: int) -> bytes:
+    """A TIFF whose entries say what the test wants: `width`, `height`, `count` (of strips), `offset`."""
+    data = bytearray(kit.saved(kit.quarters(), "TIFF"))
+    (first,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, first)
+    tags = {"width": 256, "height": 257, "offset": 273}
+    for at in range(first + 2, first + 2 + 12 * entries, 12):
+        (tag,) = struct.unpack_from("<H", data, at)
+        for name, wanted in values.items():
+            if tags.get(name) == tag:
+                struct.pack_into("<HHII", data, at, tag, 4, 1, wanted)
+            if name == "count" and tag in (273, 279):
+                struct.pack_into("<I", data, at + 4, wanted)
+    return bytes(data)
+
+
+def tiff_in_a_circle() -> bytes:
+    """Two directories that name each other as the next one."""
+    data = bytearray(kit.animation("TIFF", 2))
+    (first,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, first)
+    link = first + 2 + 12 * entries
+    (second,) = struct.unpack_from("<I", data, link)
+    (more,) = struct.unpack_from("<H", data, second)
+    struct.pack_into("<I", data, second + 2 + 12 * more, first)
+    return bytes(data)
+
+
+def nested_tiff(depth: int) -> bytes:
+    """Sub-directories (tag 330) inside sub-directories."""
+    parts = b"II*\0" + struct.pack("<I", 8)
+    for level in range(depth):
+        following = 8 + 18 * (level + 1)
+        parts += struct.pack("<HHHIII", 1, 330, 4, 1, following, 0)
+    return parts + bytes(200)
+
+
+def big_tiff_of_a_terabyte() -> bytes:
+    entries = [
+        struct.pack("<HHQQ", 256, 4, 1, 1_000_000),
+        struct.pack("<HHQQ", 257, 4, 1, 1_000_000),
+        struct.pack("<HHQQ", 273, 16, 1 << 40, 1 << 41),
+        struct.pack("<HHQQ", 279, 16, 1 << 40, 1 << 42),
+    ]
+    return b"II+\0" + struct.pack("<HHQ", 8, 0, 16) + struct.pack("<Q", len(entries)) + b"".join(entries) + bytes(8)
+
+
+BOMBS = {
+    "a PNG of 65535x65535": (huge_png, "too_many_pixels"),
+    "a PNG whose text unpacks to 400 MB": (
+        lambda: png_with(b"zTXt", b"a\0\0" + unpacking(400)),
+        "decompression_bomb",
+    ),
+    "a PNG whose profile unpacks to 400 MB": (
+        lambda: png_with(b"iCCP", b"a\0\0" + unpacking(400)),
+        "decompression_bomb",
+    ),
+    "a JPEG of 65535x65535": (lambda: jpeg_claiming(SIDE, SIDE), "too_many_pixels"),
+    "a JPEG of 16000x16000 with nothing in it": (lambda: jpeg_claiming(16000, 16000), "decompression_bomb"),
+    "a JPEG of a thousand scans": (jpeg_of_many_scans, "decompression_bomb"),
+    "a WebP of 16383x16383 with nothing in it": (lambda: webp_claiming(16383), "decompression_bomb"),
+    "a GIF of 65535x65535": (
+        lambda: b"GIF89a" + struct.pack("<HH", SIDE, SIDE) + kit.saved(kit.quarters(), "GIF")[10:],
+        "too_many_pixels",
+    ),
+    "a BMP of two billion rows": (
+        lambda: (
+            (data := kit.saved(kit.quarters(), "BMP"))[:18]
+            + struct.pack("<ii", 2_000_000_000, 2_000_000_000)
+            + data[26:]
+        ),
+        "too_many_pixels",
+    ),
+    "a TIFF of 4,000,000,000 pixels a side": (
+        lambda: tiff_claiming(width=4_000_000_000, height=4_000_000_000),
+        "too_many_pixels",
+    ),
+    "a TIFF with two billion strips": (lambda: tiff_claiming(count=2_000_000_000), None),
+    "a TIFF whose strip lies a terabyte away": (lambda: tiff_claiming(offset=0xFFFFFFF0), "truncated"),
+    "a BigTIFF of a terabyte": (big_tiff_of_a_terabyte, None),
+    "a TIFF nested 10,000 deep": (lambda: nested_tiff(10_000), None),
+    "a PPM of a terabyte": (lambda: b"P6 1000000 1000000 255\n" + bytes(100), "too_many_pixels"),
+    "a QOI of 65535x65535": (
+        lambda: b"qoif" + struct.pack(">II", SIDE, SIDE) + b"\3\0" + bytes(50),
+        "too_many_pixels",
+    ),
+    "a PSD of 300,000 rows": (
+        lambda: struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 30000, 30000, 8, 3) + bytes(100),
+        "too_many_pixels",
+    ),
+    "a Sun raster of four billion columns": (
+        lambda: struct.pack(">8I", 0x59A66A95, 0xFFFFFFFF, 0xFFFFFFFF, 24, 100, 1, 0, 0) + bytes(200),
+        None,
+    ),
+    "a JPEG 2000 of 60000x60000": (
+        lambda: (
+            (data := kit.saved(kit.quarters(), "JPEG2000", no_jp2=True))[:8]
+            + struct.pack(">II", 60000, 60000)
+            + data[16:]
+        ),
+        "too_many_pixels",
+    ),
+}
+
+
+@pytest.fixture
+async def pool():
+    images = ImagePool(NormaliseRules(), workers=1)
+    yield images
+    await images.close()
+
+
+def peak_megabytes(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("no VmHWM")
+
+
+@pytest.mark.parametrize("what", BOMBS)
+async def test_a_bomb_is_refused_by_a_worker_that_stays_small(pool, tmp_path, what):
+    make, reason = BOMBS[what]
+    (tmp_path / "bomb").write_bytes(make())
+    await pool.warm_up()
+    (pid,) = pool.worker_pids
+    with pytest.raises((ImageRejected, SourceNotReady)) as caught:
+        await pool.normalise(tmp_path / "bomb", tmp_path)
+    assert caught.value.reason == reason or reason is None
+    assert caught.value.reason not in ("crashed", "timeout", "memory")
+    assert pool.worker_pids == (pid,)
+    assert peak_megabytes(pid) < MEGABYTES
+
+
+@pytest.mark.parametrize("animation", ["first_frame", "keep"])
+async def test_a_gif_of_100000_frames_costs_what_its_first_one_costs(tmp_path, animation):
+    pool = ImagePool(NormaliseRules(animation=animation), workers=1)
+    try:
+        (tmp_path / "film.gif").write_bytes(gif_of(100_000))
+        payload = await pool.normalise(tmp_path / "film.gif", tmp_path)
+        assert "first_frame" in payload.normalised
+        assert peak_megabytes(pool.worker_pids[0]) < MEGABYTES
+    finally:
+        await pool.close()
+
+
+async def test_directories_in_a_circle_are_left_after_the_first_page(pool, tmp_path):
+    (tmp_path / "circle.tif").write_bytes(tiff_in_a_circle())
+    assert "first_frame" in (await pool.normalise(tmp_path / "circle.tif", tmp_path)).normalised
+
+
+async def test_pixels_that_nobody_asked_for_are_never_unpacked(pool, tmp_path):
+    end = kit.png_chunk(b"IEND", b"")
+    data = kit.png(kit.rgb_samples(), 8, 2).replace(end, kit.png_chunk(b"IDAT", unpacking(400)) + end)
+    (tmp_path / "a.png").write_bytes(data)
+    assert (await pool.normalise(tmp_path / "a.png", tmp_path)).is_source
+    assert peak_megabytes(pool.worker_pids[0]) < MEGABYTES
+
+
+async def test_a_profile_of_some_megabytes_is_no_bomb(pool, tmp_path):
+    profile = kit.rgb_profile(kit.DISPLAY_P3, 2.2) + bytes(3_000_000)
+    profile = struct.pack(">I", len(profile)) + profile[4:]
+    (tmp_path / "a.png").write_bytes(kit.saved(kit.quarters(), "PNG", icc_profile=profile))
+    assert (await pool.normalise(tmp_path / "a.png", tmp_path)).is_source
