@@ -35,6 +35,7 @@ watch: setup ## the daemon on the same settings; drop images into .run/inbox
 	@exec $(BIN)/ingestor watch --config $(CONFIG)
 
 test: setup ## the whole test suite
+	@tests/browser/install.sh
 	@$(BIN)/python -m pytest -n 2 tests
 
 lint: setup ## ruff, mypy (strict), import floors

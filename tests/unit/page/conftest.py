@@ -14,8 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from ingestor.files_api import BreakerStatus
 from ingestor.images import ImagePool
-from ingestor.ledger import SqliteLedger
-from ingestor.ledger.browsing import LedgerBrowser
+from ingestor.ledger import SqliteBrowser, SqliteLedger
 from ingestor.observe.metrics import Metrics
 from ingestor.observe.recent import Recent
 from ingestor.page.access import Access
@@ -169,7 +168,7 @@ async def page(world: World, token_file: Path | None) -> AsyncIterator[Page]:
     parts, clock = await world.parts(), world.clock
     status = parts.settings.status.model_copy(update={"token_file": token_file})
     parts = replace(parts, settings=parts.settings.model_copy(update={"status": status}))
-    browser = LedgerBrowser(world.ledger.path, clock)
+    browser = SqliteBrowser(world.ledger.path, clock)
     recent, metrics = Recent(clock), Metrics(clock)
     pulse = Pulse(clock=clock, engine=world.engine, settling=lambda: 0)
     pulse.phase = Phase.RUNNING
