@@ -29,7 +29,9 @@ GRACE_SECONDS = 2.0
 RETRY = Backoff(first_seconds=2.0, most_seconds=600.0, jitter=0.5)
 """Between two attempts at one message."""
 REST = Backoff(first_seconds=1.0, most_seconds=60.0)
-"""A hook that took nothing of what it was told is left alone for so long."""
+"""A hook that fails whatever it is told is left alone for so long."""
+REST_FROM = 3
+"""Rounds in a row in which it took nothing: before that it may be the message's fault."""
 
 GIVE_UP_AFTER = timedelta(hours=24)
 GIVE_UP_ATTEMPTS = 20
@@ -157,13 +159,12 @@ class Hooks:
                 passed = await _all(self._attempt(hook, delivery, standing) for delivery in batch)
                 if not all(passed):
                     await self._give_up(hook, standing)
-                if not any(passed):
-                    self._rest(standing)
+                if not any(passed) and self._must_rest(standing):
                     return
         except DiskFault:
-            self._rest(standing)  # the ledger's; whoever looks next waits for it, and tells
+            standing.rests_until = self._clock.monotonic() + LOOK_SECONDS  # whoever looks next waits for it, and tells
         except Exception as error:
-            self._rest(standing)
+            standing.rests_until = self._clock.monotonic() + REST.most_seconds
             self._observer.notice("internal_fault", where=f"hook {hook.name}", error=error)
         finally:
             standing.serving = None
@@ -187,9 +188,13 @@ class Hooks:
         standing.failures, standing.failing_since = 0, None
         return True
 
-    def _rest(self, standing: _Standing) -> None:
+    def _must_rest(self, standing: _Standing) -> bool:
+        """Count a round in which it took nothing; whether it is left alone now."""
         standing.failures += 1
-        standing.rests_until = self._clock.monotonic() + REST.seconds(standing.failures)
+        if standing.failures < REST_FROM:
+            return False
+        standing.rests_until = self._clock.monotonic() + REST.seconds(standing.failures - REST_FROM + 1)
+        return True
 
     async def _give_up(self, hook: Hook, standing: _Standing) -> None:
         since = standing.failing_since
