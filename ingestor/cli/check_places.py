@@ -118,7 +118,10 @@ def _is_usable(directory: Path) -> bool:
 
 
 def file_findings(settings: Settings) -> Iterator[Finding]:
-    for name, path in (("ledger", settings.ledger), ("manifest", settings.manifest)):
+    files = (("ledger", settings.ledger), ("manifest", settings.manifest))
+    for name, path in files:
+        if not isinstance(path, Path):
+            continue  # a database, whose disk is not ours to look at
         if not _is_usable(path.parent) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
             yield wrong("files", f"the {name} {path} cannot be written by this user; change the permissions there")
             continue

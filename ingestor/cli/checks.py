@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ingestor.app import read_ledger, rules_of
+from ingestor.app import rules_of
 from ingestor.cli.check_api import api_findings
 from ingestor.cli.check_places import event_findings, file_findings, folder_findings, trees_of
 from ingestor.cli.exits import Exit
 from ingestor.cli.finding import Finding, good, warning, wrong
+from ingestor.cli.reading import holder, ledger_if_any
 from ingestor.errors import EnvironmentFault, ImageWorkerLost, LedgerError, Problem
 from ingestor.images import ImagePool
-from ingestor.ledger import holder_of
 from ingestor.settings import Settings, survey
 
 
@@ -47,18 +47,18 @@ def _sections(problems: Sequence[Problem]) -> set[str]:
 
 
 async def _ledger(settings: Settings) -> list[Finding]:
-    if not settings.ledger.exists():
-        return []
     try:
-        holder = holder_of(settings.ledger)
-        async with read_ledger(settings) as ledger:
+        async with ledger_if_any(settings) as ledger:
+            if ledger is None:
+                return []
             damage = await ledger.check()
     except (LedgerError, EnvironmentFault) as error:
         return [wrong("ledger", str(error))]
     if damage:
         said = "move it away and start again: unchanged images keep their ids while the API remembers their keys"
         return [wrong("ledger", f"{settings.ledger} is corrupt ({damage[0]}); {said}")]
-    return [good("ledger", f"{settings.ledger} is sound; {f'{holder} works with it' if holder else 'nobody holds it'}")]
+    who = holder(settings)
+    return [good("ledger", f"{settings.ledger} is sound; {f'{who} works with it' if who else 'nobody holds it'}")]
 
 
 async def _images(settings: Settings) -> Sequence[Finding]:

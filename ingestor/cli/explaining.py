@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ingestor.app import read_ledger
 from ingestor.cli.instants import rfc3339
 from ingestor.cli.naming import places_of
+from ingestor.cli.reading import holder, ledger_if_any
 from ingestor.cli.selecting import adhoc_folders
 from ingestor.cli.story import Surroundings, next_step, sentence_of
 from ingestor.cli.untaken import untaken
-from ingestor.ledger import LedgerReader, holder_of
+from ingestor.ledger import LedgerReader
 from ingestor.model import FileIdentity, HistoryEntry, LedgerEntry, State
 from ingestor.policy.life_cycle import HAS_LIVE_ID
 from ingestor.runtime.now import RUNTIME_FACT
+from ingestor.runtime.system_clock import SystemClock
 from ingestor.runtime.tally import printable
 from ingestor.settings import FolderSettings, Settings
 
@@ -35,12 +35,11 @@ MOST_TWINS = 20
 
 async def explain(settings: Settings, wanted: str) -> dict[str, Any]:
     """Every image that `wanted` may mean, with its story; else why there is none. Raises `LedgerUnreadable`."""
-    now = datetime.now(UTC)
     folders = list(settings.folders)
     images: list[dict[str, Any]] = []
-    async with AsyncExitStack() as stack:
-        if settings.ledger.exists():
-            ledger = await stack.enter_async_context(read_ledger(settings))
+    async with ledger_if_any(settings) as ledger:
+        now = SystemClock().now()
+        if ledger is not None:
             folders += await adhoc_folders(settings, ledger)
             images = await _images(settings, ledger, wanted, {folder.name: folder for folder in folders}, now)
     elsewhere = [] if images else untaken(folders, wanted)
@@ -57,12 +56,12 @@ async def _images(
     settings: Settings, ledger: LedgerReader, wanted: str, folders: Mapping[str, FolderSettings], now: datetime
 ) -> list[dict[str, Any]]:
     entries = await _entries(settings, ledger, wanted)
-    holder = holder_of(settings.ledger)
+    who = holder(settings)
     told = await ledger.fact(RUNTIME_FACT)
-    waits_for = told.get("waiting_for") if holder and isinstance(told, Mapping) else None
+    waits_for = told.get("waiting_for") if who and isinstance(told, Mapping) else None
     images = []
     for entry in entries:
-        around = Surroundings(now=now, folder=folders.get(entry.folder), holder=holder, waits_for=waits_for)
+        around = Surroundings(now=now, folder=folders.get(entry.folder), holder=who, waits_for=waits_for)
         twins = await ledger.paths_of(entry.content_id, MOST_TWINS + 1) if entry.content_id is not None else ()
         others = [f"{folder}/{path}" for folder, path in twins if (folder, path) != (entry.folder, entry.path)]
         images.append(_image(entry, await ledger.story(entry.folder, entry.path), others[:MOST_TWINS], around))

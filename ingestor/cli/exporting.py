@@ -11,7 +11,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,7 @@ from ingestor.cli.instants import parsed
 from ingestor.disk import disk_fault
 from ingestor.errors import UsageError
 from ingestor.model import Event
+from ingestor.runtime.system_clock import SystemClock
 from ingestor.runtime.tally import printable
 from ingestor.stages.manifest import encode, manifest_line
 
@@ -50,7 +51,7 @@ async def present_lines(ledger: LedgerReader, *, folder: str | None, live: bool)
     """Each path's last line, by number, as things stood when this began."""
     up_to, after = await ledger.last_seq(), 0
     while page := await ledger.present_lines(up_to_seq=up_to, after_seq=after, folder=folder, limit=PAGE):
-        now = datetime.now(UTC)
+        now = SystemClock().now()
         for entry in page:
             line = manifest_line(entry)
             if not live or is_live(line, now):

@@ -45,17 +45,17 @@ async def _plan(
     """The object that `--json` prints."""
     from contextlib import AsyncExitStack
 
-    from ingestor.app import UPLOAD_QUOTA_FACT, image_pool, read_ledger
+    from ingestor.app import UPLOAD_QUOTA_FACT, image_pool
     from ingestor.cli.planned import numbers
     from ingestor.cli.progress import showing
+    from ingestor.cli.reading import ledger_if_any
     from ingestor.cli.selecting import select
     from ingestor.runtime.planning import NoBooks, Planner, supply_of
     from ingestor.runtime.system_clock import SystemClock
 
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        exists = settings.ledger.exists()
-        ledger = await stack.enter_async_context(read_ledger(settings, clock=clock)) if exists else None
+        ledger = await stack.enter_async_context(ledger_if_any(settings))
         selections = await select(settings, ledger, wanted, purpose=purpose, metadata=metadata, remember=False)
         images = image_pool(settings)
         stack.push_async_callback(images.close)

@@ -11,6 +11,8 @@
                                       largest_alive_set
     api                               is_open (true: paused), reason, message, since, next_probe_at; null: unknown
     waiting_for                       what holds everything up, in words, or null
+    clock_slow_seconds                how far this machine's clock is behind the API's; instants are corrected for it
+    hooks                             pending (messages that hooks have not taken yet)
 
 Counts are of paths: waiting, sending, renewing, live (of them expiring_1h and expiring_6h), expired, purged,
 quarantined, vanished. `watch` is what the daemon says of a folder, or null: mode, why, degraded, present, found,
@@ -19,32 +21,29 @@ rescued, last_event_at, last_scan_at, last_scan_files, last_scan_seconds.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from ingestor.app import UPLOAD_QUOTA_FACT, read_ledger
+from ingestor.app import UPLOAD_QUOTA_FACT
 from ingestor.cli.instants import rfc3339
+from ingestor.cli.reading import has_ledger, holder, ledger_if_any
 from ingestor.cli.supply import supply_numbers
-from ingestor.errors import DiskFault
-from ingestor.ledger import LedgerReader, holder_of
+from ingestor.ledger import LedgerReader
 from ingestor.ledger.overview import STATES, Stand
 from ingestor.runtime.now import RUNTIME_FACT
 from ingestor.runtime.planning import supply_of
+from ingestor.runtime.system_clock import SystemClock
 from ingestor.runtime.tally import printable
 from ingestor.settings import Settings
 
 
 async def standing(settings: Settings) -> dict[str, Any]:
     """How everything stands now. Raises `LedgerUnreadable`."""
-    now = datetime.now(UTC)
-    exists = settings.ledger.exists()
-    found = _NOTHING
-    if exists:
-        async with read_ledger(settings) as ledger:
-            found = await _asked(ledger)
-    holder = _holder(settings)
+    async with ledger_if_any(settings) as ledger:
+        found = await _asked(ledger) if ledger is not None else _NOTHING
+    now = SystemClock().now()
+    who = holder(settings)
     told = _mapping(found["facts"].get(RUNTIME_FACT))
     stands: Sequence[Stand] = found["stands"]
     return {
@@ -52,8 +51,8 @@ async def standing(settings: Settings) -> dict[str, Any]:
         "settings": printable(str(settings.source_file)),
         "ledger": printable(str(settings.ledger)),
         "manifest": printable(str(settings.manifest)),
-        "ledger_exists": exists,
-        "daemon": {"running": holder is not None, "holder": holder},
+        "ledger_exists": has_ledger(settings),
+        "daemon": {"running": who is not None, "holder": who},
         "folders": _folders(settings, stands, _mapping(told.get("folders"))),
         "total": {**_counts(stands), "live_ids": found["live_ids"]},
         "quarantined": [
@@ -63,12 +62,14 @@ async def standing(settings: Settings) -> dict[str, Any]:
         "next_attempt_at": rfc3339(_first(stand.next_attempt_at for stand in stands)),
         "quota": supply_numbers(supply_of(settings.api.quota, found["facts"].get(UPLOAD_QUOTA_FACT), now)),
         # What a daemon that is gone waited for, nobody waits for any more.
-        "api": (_mapping(told.get("api")) or None) if holder else None,
-        "waiting_for": told.get("waiting_for") if holder else None,
+        "api": (_mapping(told.get("api")) or None) if who else None,
+        "waiting_for": told.get("waiting_for") if who else None,
+        "clock_slow_seconds": round(SystemClock.correction(), 3),
+        "hooks": {"pending": found["pending_deliveries"]},
     }
 
 
-_NOTHING: Mapping[str, Any] = {"stands": (), "quarantines": (), "live_ids": 0, "facts": {}}
+_NOTHING: Mapping[str, Any] = {"stands": (), "quarantines": (), "live_ids": 0, "facts": {}, "pending_deliveries": 0}
 
 
 async def _asked(ledger: LedgerReader) -> Mapping[str, Any]:
@@ -77,13 +78,8 @@ async def _asked(ledger: LedgerReader) -> Mapping[str, Any]:
         "quarantines": await ledger.quarantines(),
         "live_ids": await ledger.live_ids(),
         "facts": await ledger.facts(),
+        "pending_deliveries": await ledger.pending_deliveries(),
     }
-
-
-def _holder(settings: Settings) -> str | None:
-    with contextlib.suppress(DiskFault):
-        return holder_of(settings.ledger)
-    return None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

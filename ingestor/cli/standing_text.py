@@ -9,13 +9,15 @@ from typing import Any
 from ingestor.cli.instants import parsed, relative, when
 from ingestor.cli.supply import supply_words
 from ingestor.cli.tables import Cell, Column, facts, heading, table, text
-from ingestor.observe.wording import number
+from ingestor.observe.wording import in_words, number
 from ingestor.policy.formats import REASONS
 
 Status = Mapping[str, Any]
 
 _COUNTS = ("waiting", "sending", "live", "<1h", "<6h", "ended", "quarantined")
 MOST_REASONS = 10
+CLOCK_SECONDS = 2.0
+"""Less than this between two clocks is nobody's business."""
 
 
 def print_status(status: Status) -> None:
@@ -39,7 +41,17 @@ def _summary(status: Status, now: datetime) -> list[tuple[str, object]]:
     pairs.append(("quota", supply_words(status["quota"])))
     most = number(status["quota"]["largest_alive_set"])
     pairs.append(("live ids", f"{number(status['total']['live_ids'])}, of {most} that this quota keeps alive"))
+    if abs(status["clock_slow_seconds"]) >= CLOCK_SECONDS:
+        pairs.append(("clock", Cell(_clock(status["clock_slow_seconds"]), "yellow")))
+    pending = status["hooks"]["pending"]
+    if pending:
+        pairs.append(("hooks", Cell(f"{number(pending)} still to be told", "yellow")))
     return pairs + _next(status, now)
+
+
+def _clock(slow_seconds: float) -> str:
+    way = "slow" if slow_seconds > 0 else "fast"
+    return f"this machine's is {in_words(abs(slow_seconds))} {way}; ids are counted by the API's"
 
 
 def _next(status: Status, now: datetime) -> list[tuple[str, object]]:

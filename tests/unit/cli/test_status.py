@@ -9,7 +9,9 @@ from ingestor.app import UPLOAD_QUOTA_FACT
 from ingestor.cli import status as command
 from ingestor.ledger import LedgerLock
 from ingestor.quota import LocalQuota
+from ingestor.runtime.clock_watch import CLOCK_FACT
 from ingestor.runtime.now import RUNTIME_FACT
+from ingestor.runtime.system_clock import SystemClock
 from tests.fakes import FakeClock
 from tests.ledger_kit import content
 from tests.unit.cli.conftest import Corner, Filled, on_terminal
@@ -29,6 +31,8 @@ KEYS = {
     "quota",
     "api",
     "waiting_for",
+    "clock_slow_seconds",
+    "hooks",
 }
 COUNTS = {
     "waiting",
@@ -223,6 +227,23 @@ def test_what_a_daemon_waited_for_that_is_gone_nobody_waits_for(filled: Corner) 
     assert "paused" not in filled.run("status").out
 
 
+def test_a_clock_that_differs_from_the_apis_is_told_and_corrected(filled: Corner) -> None:
+    """By a clock that is a day and an hour slow, an id that was given a moment ago looks good, and has ended."""
+    SystemClock.correct(0.0)
+
+    async def story(ledger: Filled) -> None:
+        await ledger.ledger.set_fact(CLOCK_FACT, 25 * 3600.0)
+
+    try:
+        filled.fill(story)
+        status, shown = filled.run("status", "--json").json, filled.run("status").out
+    finally:
+        SystemClock.correct(0.0)
+    assert status["clock_slow_seconds"] == 25 * 3600.0
+    assert (status["total"]["live"], status["total"]["expired"]) == (0, 1)
+    assert "this machine's is 1 d 1 h slow" in shown
+
+
 def test_a_folder_that_is_not_in_the_settings_any_more_is_still_told_of(filled: Corner) -> None:
     (filled.folder / "other").mkdir()
     filled.settings["folders"] = [{"path": "other", "purpose": "reference"}]
@@ -276,3 +297,17 @@ def test_colours_are_left_out_where_they_are_not_wanted(filled: Corner, environm
     screen = on_terminal(["status", "-c", str(filled.config)], **environment)
     assert not re.search(rb"\x1b\[[0-9;]*3[0-9]", screen)
     assert b"inbox" in screen
+
+
+def test_messages_that_hooks_have_not_taken_are_counted(filled: Corner) -> None:
+    async def story(ledger: Filled) -> None:
+        await ledger.ledger.keep_targets(["a-hook"])
+        await ledger.live("later.jpg", number=2)
+        await ledger.ledger.enqueue({("inbox", "uploaded"): ["a-hook"]})
+
+    assert filled.run("status", "--json").json["hooks"] == {"pending": 0}
+    assert "hooks" not in filled.run("status").out
+    filled.drop("later.jpg", b"later")
+    filled.fill(story)
+    assert filled.run("status", "--json").json["hooks"] == {"pending": 1}
+    assert "1 still to be told" in filled.run("status").out
