@@ -169,10 +169,13 @@ class Ledger(Outbox, Protocol):
     async def known(self, folder: str, directory: str, names: Sequence[str] | None = None) -> Mapping[str, Known]:
         """What is held of the files of one directory (of those `names`, where given), by name."""
 
-    async def compare(self, folder: str, directory: str, marks: Marks, *, whole: bool) -> Comparison:
+    async def compare(
+        self, folder: str, directory: str, marks: Marks, *, whole: bool, ended: bool = False
+    ) -> Comparison:
         """Which names of a listing need a closer look: a pass over a million known files asks this, not `known`.
 
-        `whole`: the directory has no other files, so that what is held besides is missing.
+        Those that are held just so, done with, and whose id is good need none. `ended`: nor do those whose id has
+        ended. `whole`: the directory has no other files, so that what is held besides is missing.
         """
 
     async def take(self, sightings: Sequence[Sighting], lane: Lane, batch: str | None) -> None:

@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, CursorResult, Text, and_, bindparam, func, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    CursorResult,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
 
 from ingestor.ledger.columns import unescape_path
 from ingestor.ledger.rows import VANISHED, identity_of
@@ -62,7 +74,9 @@ def known(connection: Connection, folder: str, directory: str, names: Sequence[s
 _IN_DIRECTORY = and_(sources.c.folder == bindparam("folder"), sources.c.directory == bindparam("directory"))
 
 _IS_LIVE = and_(
-    sources.c.state == SourceState.DONE, sources.c.live_until > bindparam("now"), sources.c.reason.is_(None)
+    sources.c.state == SourceState.DONE,
+    or_(sources.c.live_until > bindparam("now"), bindparam("ended", type_=Integer) == 1),
+    sources.c.reason.is_(None),
 )
 # As the database has them: a million rows have no time to be made into what they stand for.
 _MARK = (
@@ -83,10 +97,16 @@ _EXPECTED = select(sources.c.name).where(
 
 
 def compare(
-    connection: Connection, folder: str, directory: str, marks: Marks, now: datetime, *, whole: bool
+    connection: Connection, folder: str, directory: str, marks: Marks, now: datetime, *, whole: bool, ended: bool
 ) -> Comparison:
     """Which of the files that a listing has seen need a closer look, and which were not seen."""
-    where = {"folder": folder, "directory": directory, "now": now, "context": marks.context}
+    where = {
+        "folder": folder,
+        "directory": directory,
+        "now": now,
+        "context": marks.context,
+        "ended": int(ended),
+    }
     seen = marks.by_name
     if whole:
         held = _marks(connection.execute(_MARKS, where))

@@ -64,8 +64,12 @@ class SqlLedger(SqlOutbox):
     async def known(self, folder: str, directory: str, names: Sequence[str] | None = None) -> Mapping[str, Known]:
         return await self._read(comparing.known, folder, directory, names)
 
-    async def compare(self, folder: str, directory: str, marks: Marks, *, whole: bool) -> Comparison:
-        return await self._read(comparing.compare, folder, directory, marks, self._clock.now(), whole=whole)
+    async def compare(
+        self, folder: str, directory: str, marks: Marks, *, whole: bool, ended: bool = False
+    ) -> Comparison:
+        return await self._read(
+            comparing.compare, folder, directory, marks, self._clock.now(), whole=whole, ended=ended
+        )
 
     async def take(self, sightings: Sequence[Sighting], lane: Lane, batch: str | None) -> None:
         await self._write(line.take, sightings, lane, batch, self._clock.now())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, or_, select, text, update
 
 from ingestor.ledger.rows import VANISHED, Place, join_path, tell
 from ingestor.ledger.schema import history, sources, uploads
@@ -169,3 +169,16 @@ def start_numbering_after(connection: Connection, seq: int, now: datetime) -> No
     latest = connection.execute(select(func.max(history.c.seq))).scalar() or 0
     if latest < seq:
         tell(connection, now, "", "", "ledger_restarted", {}, seq=seq)
+        if connection.dialect.name == "postgresql":
+            # SQLite goes on above the highest number; a sequence does not know of it.
+            connection.execute(text("SELECT setval(pg_get_serial_sequence('history', 'seq'), :seq)"), {"seq": seq})
+        number_on(connection)
+
+
+_NUMBER_ON = text("SELECT setval(pg_get_serial_sequence('history', 'seq'), max(seq)) FROM history")
+
+
+def number_on(connection: Connection) -> None:
+    """Go on after the highest number; PostgreSQL, unlike SQLite, does not look at numbers that it has not given."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_NUMBER_ON)

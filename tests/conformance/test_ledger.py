@@ -251,6 +251,22 @@ async def test_only_what_is_done_with_and_live_needs_no_closer_look(
 
 
 @pytest.mark.parametrize("whole", [True, False])
+async def test_what_has_ended_needs_no_closer_look_where_nobody_wants_it_again(
+    ledger: Ledger, walk: Walk, clock: FakeClock, whole: bool
+) -> None:
+    with_sidecar = replace(B, context="c:1:2")
+    await walk.uploaded(A, ONE)
+    await walk.uploaded(with_sidecar, content(2))
+    await walk.taken(sighting("a/d.jpg"))
+    clock.advance(LIFETIME.total_seconds())
+    await ledger.expire()
+    seen = marks_of(A, B, sighting("a/d.jpg"), sidecars={"c.jpg": "c:1:2"})
+    every = await ledger.compare("inbox", "a", seen, whole=whole)
+    assert every.strangers == ("b.jpg", "c.jpg", "d.jpg")
+    assert (await ledger.compare("inbox", "a", seen, whole=whole, ended=True)).strangers == ("d.jpg",)
+
+
+@pytest.mark.parametrize("whole", [True, False])
 async def test_a_sidecar_that_came_went_or_changed_makes_a_stranger(ledger: Ledger, walk: Walk, whole: bool) -> None:
     with_sidecar = replace(A, context="c:1:2")
     await walk.uploaded(with_sidecar, ONE)
