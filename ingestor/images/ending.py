@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from ingestor.images.jpeg_markers import end_of_picture
@@ -12,7 +13,12 @@ from ingestor.policy.formats import Format
 
 _TAIL_BYTES = 65536
 _MOST_PAGES = 100
-_MOST_STRIPS = 100_000
+_MOST_ENTRIES = 4096
+_MOST_VALUES = 1_000_000
+
+_TIFF_NEEDED = frozenset({258, 273, 279, 320, 324, 325, 347})
+"""BitsPerSample, StripOffsets, StripByteCounts, ColorMap, TileOffsets, TileByteCounts, JPEGTables."""
+_TIFF_KINDS = {1: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}
 _PNG_END = b"IEND\xae\x42\x60\x82"
 
 
@@ -99,36 +105,55 @@ def _iso_media(source: Source) -> bool:
     return at > source.size_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _TiffLayout:
+    """How numbers stand in a TIFF, or in a BigTIFF."""
+
+    order: str
+    first_at: int
+    count: struct.Struct
+    entry: struct.Struct
+    """Tag, kind, number of values."""
+    offset: struct.Struct
+
+
 def _tiff(source: Source) -> bool:
-    """Whether a page's directory, or one of its strips or tiles, lies beyond the end."""
-    head = source.head
-    order = "<" if head.startswith(b"II") else ">"
-    if head[2:4] in (b"+\0", b"\0+"):
-        (first,) = struct.unpack(order + "Q", head[8:16])
-        return bool(first >= source.size_bytes)
-    (at,) = struct.unpack(order + "I", head[4:8])
+    """Whether a page's directory, or anything of it that decoding needs, lies beyond the end."""
+    order = "<" if source.head.startswith(b"II") else ">"
+    if source.head[2:4] in (b"+\0", b"\0+"):
+        letters, first_at = ("Q", "HHQ", "Q"), 8
+    else:
+        letters, first_at = ("H", "HHI", "I"), 4
+    layout = _TiffLayout(order, first_at, *(struct.Struct(order + letter) for letter in letters))
+    at = _number(source, layout.offset, layout.first_at)
     seen: set[int] = set()
     while at and at not in seen and len(seen) < _MOST_PAGES:
         seen.add(at)
-        (count,) = struct.unpack(order + "H", source.at(at, 2))
-        directory = source.at(at + 2, 12 * count)
-        if len(directory) < 12 * count or _tiff_page_is_cut_off(source, order, directory):
+        count = _number(source, layout.count, at)
+        entry_size = layout.entry.size + layout.offset.size
+        directory = source.at(at + layout.count.size, entry_size * min(count, _MOST_ENTRIES))
+        if len(directory) < entry_size * count or _tiff_page_is_cut_off(source, layout, directory):
             return True
-        (at,) = struct.unpack(order + "I", source.at(at + 2 + 12 * count, 4))
+        at = _number(source, layout.offset, at + layout.count.size + entry_size * count)
     return False
 
 
-def _tiff_page_is_cut_off(source: Source, order: str, directory: bytes) -> bool:
+def _number(source: Source, kind: struct.Struct, at: int) -> int:
+    return int(kind.unpack(source.at(at, kind.size))[0])
+
+
+def _tiff_page_is_cut_off(source: Source, layout: _TiffLayout, directory: bytes) -> bool:
     values: dict[int, tuple[int, ...]] = {}
-    for at in range(0, len(directory), 12):
-        tag, kind, number = struct.unpack_from(order + "HHI", directory, at)
-        if tag in (273, 279, 324, 325) and kind in (3, 4) and number <= _MOST_STRIPS:
-            letter, width = ("H", 2) if kind == 3 else ("I", 4)
-            where = directory[at + 8 : at + 12]
-            if number * width > 4:
-                (offset,) = struct.unpack(order + "I", where)
-                where = source.at(offset, number * width)
-            values[tag] = struct.unpack_from(f"{order}{number}{letter}", where)
+    for at in range(0, len(directory), layout.entry.size + layout.offset.size):
+        tag, kind, number = layout.entry.unpack_from(directory, at)
+        letter = _TIFF_KINDS.get(kind)
+        if tag not in _TIFF_NEEDED or letter is None or number > _MOST_VALUES:
+            continue
+        length = number * struct.calcsize("=" + letter)
+        where = directory[at + layout.entry.size :][: layout.offset.size]
+        if length > layout.offset.size:
+            where = source.at(layout.offset.unpack(where)[0], length)
+        values[tag] = struct.unpack_from(f"{layout.order}{number}{letter}", where)
     return any(
         offset + length > source.size_bytes
         for offsets, lengths in ((273, 279), (324, 325))

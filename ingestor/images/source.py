@@ -76,10 +76,11 @@ def opened(path: Path, max_pixels: int) -> Iterator[Source]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise not_ready(path, error) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise ImageRejected("not_a_file", f"{path.name}: is no regular file; put the image itself in the folder")
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageRejected("not_a_file", f"{path.name}: is no regular file; put the image itself in the folder")
         if status.st_size == 0:
             raise SourceNotReady("empty", f"{path.name}: has no bytes yet")
         if status.st_size > largest_file_bytes(max_pixels):

@@ -122,7 +122,7 @@ def surely_fits(size: Size, quality: float, max_bytes: int, *, alpha: bool = Fal
 def tile_boxes(size: Size, most: int = MOST_TILES) -> list[tuple[int, int, int, int]]:
     """Where samples are taken, as (left, top, right, bottom): middles of an even grid, at most a third of the area."""
     wanted = max(1, min(most, size.pixels // (3 * TILE_PX * TILE_PX)))
-    columns = max(1, round(math.sqrt(wanted * size.width / size.height)))
+    columns = max(1, min(wanted, round(math.sqrt(wanted * size.width / size.height))))
     rows = max(1, wanted // columns)
     columns = max(1, min(columns, size.width // TILE_PX or 1))
     rows = max(1, min(rows, size.height // TILE_PX or 1))

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+from PIL import Image, UnidentifiedImageError
+
+from ingestor.errors import ImageRejected, SourceNotReady
+from ingestor.images import damage
+from ingestor.images.source import opened
+from ingestor.policy.formats import BY_NAME
+from tests import image_kit as kit
+
+WHOLE = {"JPEG": kit.jpeg, "PPM": lambda: kit.saved(kit.quarters(), "PPM"), "PSD": kit.psd}
+
+
+def told(write, name: str, error: Exception) -> ImageRejected | SourceNotReady:
+    with (
+        opened(write(WHOLE[name](), "a.img"), 10**9) as source,
+        pytest.raises((ImageRejected, SourceNotReady)) as caught,
+        damage.told(source, BY_NAME[name]),
+    ):
+        raise error
+    assert caught.value.__cause__ is error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "reason"),
+    [
+        ("PPM", OSError("image file is truncated (12 bytes not processed)"), "truncated"),
+        # A JPEG says itself where it ends, and this one does.
+        ("JPEG", OSError("image file is truncated (12 bytes not processed)"), "corrupt"),
+        ("PPM", ValueError("Reached EOF while reading header: unexpected end of file"), "truncated"),
+        ("PSD", OSError("unknown mode"), "unsupported"),
+        ("PSD", NotImplementedError("DXT7"), "unsupported"),
+        ("JPEG", SyntaxError("bad quantization table marker"), "corrupt"),
+        ("PPM", UnidentifiedImageError("cannot identify image file"), "corrupt"),
+        ("PPM", IndexError("tuple index out of range"), "corrupt"),
+        ("PPM", RuntimeError(""), "corrupt"),
+        ("PPM", ValueError("Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK"), "decompression_bomb"),
+        ("PPM", Image.DecompressionBombError("exceeds the limit"), "decompression_bomb"),
+    ],
+)
+def test_what_a_decoder_says_gets_its_meaning(write, name, error, reason):
+    assert told(write, name, error).reason == reason
+
+
+def test_too_little_memory_is_not_taken_for_damage(write):
+    with (
+        opened(write(kit.jpeg(), "a"), 10**9) as source,
+        pytest.raises(MemoryError),
+        damage.told(source, BY_NAME["JPEG"]),
+    ):
+        raise MemoryError
+
+
+def test_an_error_that_has_its_meaning_already_passes(write):
+    error = ImageRejected("animated", "moves")
+    with (
+        opened(write(kit.jpeg(), "a"), 10**9) as source,
+        pytest.raises(ImageRejected) as caught,
+        damage.told(source, BY_NAME["JPEG"]),
+    ):
+        raise error
+    assert caught.value is error

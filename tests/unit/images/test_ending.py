@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from ingestor.images.ending import DEFINITE, is_cut_off
+from ingestor.images.source import opened
+from ingestor.policy.formats import BY_NAME
+from tests import image_kit as kit
+
+SAMPLES = [sample for sample in kit.SAMPLES if sample.format in DEFINITE]
+
+
+def cut_off(write, data: bytes, name: str) -> bool:
+    with opened(write(data, "image"), 10**9) as source:
+        return is_cut_off(source, BY_NAME[name])
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.id)
+def test_a_whole_file_is_not_cut_off_whatever_is_appended(write, sample):
+    data = sample.make()
+    assert not cut_off(write, data, sample.format)
+    if sample.format != "TIFF":
+        assert not cut_off(write, data + bytes(8), sample.format)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.id)
+@pytest.mark.parametrize("share", [0.1, 0.35, 0.6, 0.85])
+def test_every_part_of_a_file_is_cut_off(write, sample, share):
+    data = sample.make()
+    length = max(13, int(len(data) * share))
+    if sample.what in ("JPEG MPO", "JPEG Ultra HDR") and share > 0.5:
+        pytest.skip("the first picture may be whole")
+    assert cut_off(write, data[:length], sample.format)
+
+
+def test_a_gif_without_its_trailer_is_whole(write):
+    assert not cut_off(write, kit.animation("GIF").rstrip(b";"), "GIF")
+
+
+def test_a_format_that_tells_no_end_is_never_cut_off(write):
+    assert not cut_off(write, kit.sun()[:500], "SUN")

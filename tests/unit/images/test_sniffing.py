@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from ingestor.errors import ImageRejected, SourceNotReady
+from ingestor.images.sniffing import format_of
+from ingestor.images.source import opened
+from tests import image_kit as kit
+
+
+def kind(write, data: bytes, name: str = "image") -> str:
+    with opened(write(data, name), 300_000_000) as source:
+        return format_of(source).name
+
+
+@pytest.mark.parametrize("sample", kit.SAMPLES, ids=lambda sample: sample.id)
+def test_the_content_tells_the_format(write, sample):
+    assert kind(write, sample.make(), "image.tga" if sample.format == "TGA" else "image.xyz") == sample.format
+
+
+def test_a_tga_without_a_signature_needs_its_suffix(write):
+    with_signature = kit.saved(kit.quarters(), "TGA")
+    data = with_signature[:-26] if b"TRUEVISION" in with_signature else with_signature
+    assert kind(write, data, "image.TGA") == "TGA"
+    with pytest.raises(ImageRejected):
+        kind(write, data, "image.jpg")
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"%PDF-1.7", "PDF"),
+        (b"II\x1a\0\0\0HEAPCCDR", "no kind"),
+        (b"FUJIFILMCCD-RAW ", "camera raw"),
+        (b"8BPS\0\x02", "PSB"),
+        (b"gimp xcf v011", "GIMP"),
+        (b"\x1aE\xdf\xa3", "video"),
+        (b"RIFF\0\0\0\0AVI LIST", "video"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "sound"),
+        (b"\0\0\0\x20ftypisom\0\0\0\0", "video"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx ", "camera raw"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"PK\3\4", "ZIP"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<svg>", "SVG"),
+        (b"<!DOCTYPE html>", "web page"),
+        (b'{"error": "not found"}', "text"),
+    ],
+)
+def test_what_it_is_instead_is_told_with_a_cure(write, head, said):
+    with pytest.raises(ImageRejected, match=said) as caught:
+        kind(write, head + (b"\0\x03\x90" * 40 if said not in ("SVG", "web page", "text") else b" " * 40), "photo.jpg")
+    assert caught.value.reason in ("unsupported", "not_an_image")
+    assert ";" in str(caught.value) or "download" in str(caught.value)
+
+
+def test_space_that_was_set_aside_is_not_refused_but_waited_for(write):
+    with pytest.raises(SourceNotReady) as caught:
+        kind(write, bytes(100))
+    assert caught.value.reason == "truncated"
+
+
+def test_a_riff_that_is_no_webp_is_no_picture(write):
+    with pytest.raises(ImageRejected):
+        kind(write, b"LIST\0\0\0\0WEBPVP8 " + bytes(range(1, 60)))

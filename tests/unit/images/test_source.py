@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+import pytest
+
+from ingestor.errors import ImageRejected, SourceNotReady
+from ingestor.images import source
+from ingestor.images.source import opened
+
+PLENTY = 300_000_000
+
+
+def reason(path, **more) -> str:
+    with pytest.raises((SourceNotReady, ImageRejected)) as caught, opened(path, more.get("max_pixels", PLENTY)):
+        raise AssertionError("it was opened")
+    assert path.name in str(caught.value)
+    return caught.value.reason
+
+
+def test_a_missing_file_has_vanished(tmp_path):
+    assert reason(tmp_path / "gone.jpg") == "vanished"
+
+
+def test_a_file_below_a_file_has_vanished(tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    assert reason(tmp_path / "file" / "a.jpg") == "vanished"
+
+
+def test_an_empty_file_is_not_ready(tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    assert reason(tmp_path / "empty.jpg") == "empty"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_unreadable(tmp_path):
+    (tmp_path / "secret.jpg").write_bytes(b"x")
+    (tmp_path / "secret.jpg").chmod(0)
+    assert reason(tmp_path / "secret.jpg") == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        ("ENOENT", "vanished"),
+        ("ESTALE", "vanished"),
+        ("EACCES", "unreadable"),
+        ("ELOOP", "unreadable"),
+        ("EIO", "busy"),
+    ],
+)
+def test_every_error_of_the_system_means_later(tmp_path, code, word):
+    number = getattr(errno, code)
+    assert source.not_ready(tmp_path / "a.jpg", OSError(number, os.strerror(number))).reason == word
+
+
+def test_a_folder_a_pipe_and_a_socket_are_no_files(tmp_path, monkeypatch):
+    (tmp_path / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as listener:
+        # The address of a socket is short, the path of a test is not.
+        monkeypatch.chdir(tmp_path)
+        listener.bind("socket.jpg")
+        assert reason(tmp_path / "folder.jpg") == "not_a_file"
+        assert reason(tmp_path / "pipe.jpg") == "not_a_file"
+        assert reason(tmp_path / "socket.jpg") in ("not_a_file", "unreadable")
+
+
+def test_a_file_larger_than_any_picture_is_refused_unread(tmp_path):
+    with (tmp_path / "large.jpg").open("wb") as file:
+        file.truncate(200_000_000)
+    assert reason(tmp_path / "large.jpg", max_pixels=1_000_000) == "too_many_bytes"
+
+
+def test_parts_and_the_whole_are_the_same_bytes(tmp_path, monkeypatch):
+    data = os.urandom(20_000)
+    (tmp_path / "a").write_bytes(data)
+    for in_memory in (source.IN_MEMORY_BYTES, 100):
+        monkeypatch.setattr(source, "IN_MEMORY_BYTES", in_memory)
+        with opened(tmp_path / "a", PLENTY) as file:
+            assert file.head == data[: source.HEAD_BYTES]
+            assert file.tail(7) == data[-7:]
+            assert file.at(5000, 10) == data[5000:5010]
+            assert file.at(19_995, 10) == data[-5:]
+            assert file.at(30_000, 10) == b""
+            assert file.stream().read() == data
+            assert file.whole() == data
+            assert file.at(5000, 10) == data[5000:5010]
+            file.forget()
+            assert file.whole() == data
