@@ -184,8 +184,14 @@ class Ledger(Outbox, Protocol):
     async def vanish(self, folder: str, path: str, message: str) -> None:
         """The file is not there any more. What was promised for it stays as it is."""
 
-    async def miss(self, folder: str, directory: str, names: Sequence[str], message: str) -> int:
-        """Files that a whole listing did not have are gone, those that are done with as well; how many."""
+    async def directories(self, folder: str) -> Sequence[str]:
+        """Every directory of a folder that a path is held of."""
+
+    async def miss(self, folder: str, directory: str, names: Sequence[str] | None, message: str) -> int:
+        """Files that a whole listing did not have are gone, those that are done with as well; how many.
+
+        None: all of a directory that is not there itself.
+        """
 
     async def due(
         self, lane: Lane, limit: int, batch: str | None = None, folders: Sequence[str] | None = None

@@ -118,8 +118,19 @@ def compare(
     if marks.contexts:
         live |= dict.fromkeys(marks.contexts) | _live_with_sidecars(connection, where, marks.contexts)
     strangers = sorted(name for name, mark in seen.items() if live.get(name) != mark)
-    missing = connection.execute(_EXPECTED, where).scalars() if whole else ()
+    missing = expected(connection, folder, directory) if whole else ()
     return Comparison(strangers=tuple(strangers), missing=tuple(name for name in missing if name not in seen))
+
+
+def directories(connection: Connection, folder: str) -> Sequence[str]:
+    """Every directory of a folder that a path is held of."""
+    statement = select(sources.c.directory).where(sources.c.folder == folder).distinct().order_by(sources.c.directory)
+    return connection.execute(statement).scalars().all()
+
+
+def expected(connection: Connection, folder: str, directory: str) -> Sequence[str]:
+    """The names in a directory that are held, and were neither put away nor missed before."""
+    return connection.execute(_EXPECTED, {"folder": folder, "directory": directory}).scalars().all()
 
 
 def _live_with_sidecars(

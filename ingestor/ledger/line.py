@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, Connection, select, type_coerce, update
 
 from ingestor.ledger.columns import Instant
+from ingestor.ledger.comparing import expected
 from ingestor.ledger.rows import VANISHED, join_path, split_path, tell
 from ingestor.ledger.schema import sources
 from ingestor.ledger.statements import (
@@ -77,10 +78,15 @@ def vanish(connection: Connection, folder: str, path: str, message: str, now: da
         _vanished(connection, folder, path, SourceState.DONE if was_listed else SourceState.VANISHED, message, now)
 
 
-def miss(connection: Connection, folder: str, directory: str, names: Sequence[str], message: str, now: datetime) -> int:
-    """A whole listing did not have these files: as `vanish`, and for paths that are done with as well. How many."""
+def miss(
+    connection: Connection, folder: str, directory: str, names: Sequence[str] | None, message: str, now: datetime
+) -> int:
+    """A whole listing did not have these files: as `vanish`, and for paths that are done with as well. How many.
+
+    None: all of a directory that is not there itself.
+    """
     missed = 0
-    for name in names:
+    for name in expected(connection, folder, directory) if names is None else names:
         path = join_path(directory, name)
         row = connection.execute(SOURCE, this(folder, path)).one_or_none()
         if row is None or row.put_away is not None or row.reason == VANISHED:

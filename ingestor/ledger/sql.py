@@ -77,7 +77,10 @@ class SqlLedger(SqlOutbox):
     async def vanish(self, folder: str, path: str, message: str) -> None:
         await self._write(line.vanish, folder, path, message, self._clock.now())
 
-    async def miss(self, folder: str, directory: str, names: Sequence[str], message: str) -> int:
+    async def directories(self, folder: str) -> Sequence[str]:
+        return await self._read(comparing.directories, folder)
+
+    async def miss(self, folder: str, directory: str, names: Sequence[str] | None, message: str) -> int:
         return await self._write(line.miss, folder, directory, names, message, self._clock.now())
 
     async def due(

@@ -305,6 +305,18 @@ async def test_what_a_whole_listing_did_not_have_is_missing_until_that_is_known(
     assert await ledger.miss("inbox", "a", ["b.jpg", "c.jpg"], "gone") == 0
 
 
+async def test_a_directory_that_is_gone_takes_all_its_files_along(ledger: Ledger, walk: Walk) -> None:
+    await walk.uploaded(A, ONE)
+    await walk.taken(B)
+    await walk.taken(sighting("x.jpg"), batch=None)
+    await walk.taken(sighting("\udcff/x.jpg"))
+    assert set(await ledger.directories("inbox")) == {"", "\udcff", "a"}
+    assert await ledger.directories("other") == []
+    assert await ledger.miss("inbox", "a", None, "gone") == 2
+    assert await ledger.miss("inbox", "a", None, "gone") == 0
+    assert await ledger.count_waiting() == 2
+
+
 async def test_a_file_that_was_put_away_is_not_missing(ledger: Ledger, walk: Walk) -> None:
     await walk.uploaded(A, ONE)
     await walk.taken(A)
