@@ -30,7 +30,8 @@ class EmbeddedEngine:
     """Runs one flow for each path in line, at most `places` of a lane at once.
 
     Each lane has places of its own, so that a fresh drop never waits behind a backlog: who of them gets the next
-    token is the quota's decision. `ready` is the gate before the intake: it returns when new work is wanted.
+    token is the quota's decision. `ready` is the gate before the intake: it returns when new work is wanted, which
+    `is_ready` says at once where it is so.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class EmbeddedEngine:
         observer: Observer,
         places: int,
         ready: Callable[[], Awaitable[None]] | None = None,
+        is_ready: Callable[[], bool] = lambda: False,
         ended: Ended | None = None,
         batch: str | None = None,
         folders: Sequence[str] | None = None,
@@ -52,11 +54,14 @@ class EmbeddedEngine:
         self._observer = observer
         self._places = places
         self._ready = ready
+        self._is_ready = is_ready
         self._ended = ended
         self._batch = batch
         self._folders = folders
         self._waiting: dict[Lane, deque[QueuedSource]] = {lane: deque() for lane in Lane}
         self._running: dict[_Key, Lane] = {}
+        self._empty_until: dict[Lane, float] = dict.fromkeys(Lane, 0.0)
+        """Nobody new is in these lanes, unless somebody says so, before (monotonic): not asked for with each end."""
         self._ended_meanwhile: set[_Key] = set()
         """Whose flow has ended since the line was last asked for: the answer may still tell of them."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,6 +90,7 @@ class EmbeddedEngine:
 
     def wake(self) -> None:
         """There is something new in line."""
+        self._look_everywhere()
         self._wake.set()
 
     def stop(self) -> None:
@@ -113,7 +119,7 @@ class EmbeddedEngine:
             raise self._failure
 
     async def _pass_gate(self) -> None:
-        if self._ready is None:
+        if self._ready is None or self._is_ready():
             return
         gate = asyncio.ensure_future(self._ready())
         wake = asyncio.ensure_future(self._stopped())
@@ -158,7 +164,10 @@ class EmbeddedEngine:
 
     async def _look(self, lane: Lane) -> bool:
         """Read ahead in a lane; whether there is anything that does not run already."""
+        if self._clock.monotonic() < self._empty_until[lane]:
+            return False
         self._ended_meanwhile.clear()
+        self._empty_until[lane] = self._clock.monotonic() + LOOK_SECONDS
         try:
             due = await self._ledger.due(lane, READ_AHEAD + len(self._running), self._batch, self._folders)
         except DiskFault as fault:
@@ -167,7 +176,12 @@ class EmbeddedEngine:
         known = self._running.keys() | self._ended_meanwhile
         fresh = [queued for queued in due if queued.source.key not in known]
         self._waiting[lane].extend(fresh)
+        if fresh:
+            self._empty_until[lane] = 0.0
         return bool(fresh)
+
+    def _look_everywhere(self) -> None:
+        self._empty_until = dict.fromkeys(Lane, 0.0)
 
     async def _one(self, queued: QueuedSource) -> None:
         try:
@@ -187,23 +201,29 @@ class EmbeddedEngine:
 
     async def _pause(self) -> None:
         """Until a place is free, something new is told, or the next path's turn comes."""
-        seconds = LOOK_SECONDS
+        # Those who wait here wait for a place, which `_one` tells of.
+        seconds = LOOK_SECONDS if any(self._waiting.values()) else await self._seconds_to_next()
+        sleep = asyncio.ensure_future(self._clock.sleep(max(seconds, 0.001)))
+        wake = asyncio.ensure_future(self._wake.wait())
+        try:
+            done, _ = await asyncio.wait({sleep, wake}, return_when=asyncio.FIRST_COMPLETED)
+            if sleep in done:
+                self._look_everywhere()
+        finally:
+            sleep.cancel()
+            wake.cancel()
+
+    async def _seconds_to_next(self) -> float:
+        """Until the next path's turn comes, at most `LOOK_SECONDS`."""
         try:
             ready_at = await self._ledger.next_ready_at(self._batch, self._folders)
         except DiskFault as fault:
             self._disk_failed(fault.reason, str(fault))
-            ready_at = None
-        if ready_at is not None and not self._disk_holds():
-            until = (ready_at - self._clock.now()).total_seconds()
-            # Something that is due but cannot begin waits for a place, which `_one` tells of.
-            seconds = min(seconds, until) if until > 0 else seconds
-        sleep = asyncio.ensure_future(self._clock.sleep(max(seconds, 0.001)))
-        wake = asyncio.ensure_future(self._wake.wait())
-        try:
-            await asyncio.wait({sleep, wake}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleep.cancel()
-            wake.cancel()
+            return LOOK_SECONDS
+        if ready_at is None or self._disk_holds():
+            return LOOK_SECONDS
+        until = (ready_at - self._clock.now()).total_seconds()
+        return min(LOOK_SECONDS, until) if until > 0 else LOOK_SECONDS
 
     # -- a disk at fault: nothing begins, and nothing is blamed, until it is cured
 

@@ -102,6 +102,11 @@ class ResilientFilesApi:
         """All that wait raise `EnvironmentFault("stopping")` now; what is in flight finishes."""
         self._waits.stop()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether new work is wanted now."""
+        return not self._waits.stopped and not self.breaker.is_open
+
     async def ready(self) -> None:
         """Return when new work is wanted: the gate before the intake. Raises when everything stops."""
         await self._waits.on(self.breaker.closed())

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ingestor.engines import EmbeddedEngine
-from ingestor.model import Lane, Outcome, QueuedSource, Retry, Snoozed
+from ingestor.model import Lane, Outcome, QueuedSource, Retry, Snoozed, SourceFile
 from ingestor.pipeline import ingest_one
 from ingestor.policy.endings import INTERNAL, STOPPING
 from ingestor.runtime.feeder import Feeder
@@ -115,6 +115,7 @@ class Backfill:
             observer=parts.observer,
             places=places(parts),
             ready=parts.gate.ready,
+            is_ready=lambda: parts.gate.is_ready,
             ended=self._ended,
             batch=self._batch,
         )
@@ -226,6 +227,8 @@ class Backfill:
         await working
 
     def _ended(self, queued: QueuedSource, outcome: Outcome) -> None:
+        if str(queued.source.absolute) in self.tally.closed:
+            return
         if self.tally.end(queued, outcome):
             self._unready.pop(queued.source.key, None)
             self._check_errors()
@@ -249,6 +252,7 @@ class Backfill:
             if outcome.reason in FILE_REASONS:
                 self._look_again(queued)
             return
+        self._close(queued.source)
         self.tally.defer(str(queued.source.absolute), outcome.reason, outcome.message, outcome.request_id)
         if outcome.reason == INTERNAL:
             self._end = self._end or (Ended.FAULT, outcome.message)
@@ -256,10 +260,17 @@ class Backfill:
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
+    def _close(self, source: SourceFile) -> None:
+        """What still becomes of a path in this run is not counted any more."""
+        self.tally.close(str(source.absolute))
+        feeder = self._feeders.get(source.folder)
+        if feeder is not None:
+            feeder.forget(source.path)
+
     def _look_again(self, queued: QueuedSource) -> None:
         feeder = self._feeders.get(queued.source.folder)
         if feeder is not None:
-            feeder.look_again(queued.source.path, queued.lane)
+            feeder.look_again(queued.source, queued.lane)
 
     async def _count_deferred(self) -> None:
         """What was left in line, or has not settled, when the run ended."""

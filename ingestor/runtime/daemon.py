@@ -37,6 +37,7 @@ class Daemon:
             observer=parts.observer,
             places=places(parts),
             ready=parts.gate.ready,
+            is_ready=lambda: parts.gate.is_ready,
             ended=self._ended,
             folders=[folder.name for folder in parts.folders],
         )
@@ -144,4 +145,4 @@ class Daemon:
         if isinstance(outcome, Snoozed) and outcome.reason in FILE_REASONS:
             feeder = self._feeders.get(queued.source.folder)
             if feeder is not None:
-                feeder.look_again(queued.source.path, queued.lane)
+                feeder.look_again(queued.source, queued.lane)

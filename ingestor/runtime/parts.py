@@ -23,6 +23,10 @@ class Stoppable(Protocol):
     async def ready(self) -> None:
         """Return when new work is wanted."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether new work is wanted now."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:

@@ -1,0 +1,182 @@
+"""What the whole flow costs over a bare loop that reads and posts the same files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import yaml
+
+from ingestor.app import assemble
+from ingestor.runtime.opening import hold_ledger
+from ingestor.observe.recent import Recent
+from ingestor.runtime.backfill import Backfill, Limits, Selection
+from ingestor.runtime.daemon import Daemon
+from ingestor.runtime.parts import Parts
+from ingestor.settings import load
+from tests.fakes import RecordingObserver
+from tests.samples import photograph
+
+AT_ONCE = 8
+ROUNDS = 3
+DROPS = 40
+SETTLE_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pass over the files."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+@contextlib.contextmanager
+def plain_server() -> Iterator[str]:
+    command = [sys.executable, "-m", "tests.benchmarks.plain_server"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        process.stdin.close()
+
+
+def jpegs(folder: Path, count: int, size_bytes: int) -> None:
+    """Valid JPEGs of about this size, each of its own content: one picture, and a comment that differs."""
+    buffer = io.BytesIO()
+    side = 3000 if size_bytes > 1_000_000 else 900
+    photograph(side, side * 3 // 4, 1).save(buffer, "JPEG", quality=90)
+    picture = buffer.getvalue()
+    filling = b"\0" * max(0, size_bytes - len(picture))
+    for number in range(count):
+        comments = b""
+        for start in range(0, len(filling) + 1, 60_000):
+            text = b"%08d" % number + filling[start : start + 60_000]
+            comments += b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text
+        (folder / f"{number:04}.jpg").write_bytes(picture[:2] + comments + picture[2:])
+
+
+async def bare_loop(files: list[Path], base_url: str) -> Run:
+    """Read and post, nothing else."""
+    began, cpu = time.perf_counter(), time.process_time()
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(file: Path, session: aiohttp.ClientSession) -> None:
+        async with places:
+            form = aiohttp.FormData()
+            content = await asyncio.to_thread(file.read_bytes)
+            form.add_field("file", content, filename=file.name, content_type="image/jpeg")
+            form.add_field("purpose", "reference")
+            async with session.post(f"{base_url}/v1/files", data=form) as answer:
+                await answer.read()
+
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(one(file, session) for file in files))
+    return Run(time.perf_counter() - began, time.process_time() - cpu)
+
+
+@contextlib.asynccontextmanager
+async def ingestor_for(inbox: Path, home: Path, base_url: str) -> AsyncIterator[Parts]:
+    home.mkdir()
+    config = home / "ingestor.yaml"
+    folder = {"path": str(inbox), "purpose": "reference", "settle": f"{int(SETTLE_SECONDS * 1000)}ms"}
+    document = {
+        "api": {"base_url": base_url, "quota": {"burst": 1_000_000, "per_minute": 1_000_000}, "concurrency": AT_ONCE},
+        "folders": [folder],
+    }
+    config.write_text(yaml.safe_dump(document))
+    settings = load(config, {})
+    async with (
+        hold_ledger(settings, "benchmark") as ledger,
+        assemble(
+            settings, ledger=ledger, folders=settings.folders, observer=RecordingObserver(), patient=False
+        ) as parts,
+    ):
+        yield parts
+
+
+async def whole_flow(inbox: Path, home: Path, base_url: str) -> Run:
+    async with ingestor_for(inbox, home, base_url) as parts:
+        selections = [Selection(folder=folder) for folder in parts.drop_folders()]
+        backfill = Backfill(parts, selections, Limits())
+        began, cpu = time.perf_counter(), time.process_time()
+        report = await backfill.run()
+        run = Run(time.perf_counter() - began, time.process_time() - cpu)
+    expected = len(list(inbox.iterdir()))
+    assert report.tally.uploaded == expected, report
+    return run
+
+
+async def compare(count: int, size_bytes: int) -> str:
+    with tempfile.TemporaryDirectory() as folder, plain_server() as base_url:
+        root = Path(folder)
+        inbox = root / "inbox"
+        inbox.mkdir()
+        jpegs(inbox, count, size_bytes)
+        await asyncio.sleep(SETTLE_SECONDS)
+        files = sorted(inbox.iterdir())
+        bare: list[Run] = []
+        ours: list[Run] = []
+        for number in range(ROUNDS):
+            bare.append(await bare_loop(files, base_url))
+            ours.append(await whole_flow(inbox, root / f"home{number}", base_url))
+    bare_seconds = statistics.median(run.seconds for run in bare)
+    our_seconds = statistics.median(run.seconds for run in ours)
+    more = statistics.median(run.cpu_seconds for run in ours) - statistics.median(run.cpu_seconds for run in bare)
+    kind = f"{size_bytes / 1e6:g} MB JPEG"
+    return (
+        f"| {count} x {kind} | {count / bare_seconds:.0f} /s | {count / our_seconds:.0f} /s "
+        f"| {bare_seconds / our_seconds:.2f} | {1000 * more / count:.2f} ms |"
+    )
+
+
+async def latency() -> str:
+    """From the end of `settle` to the first byte at the server."""
+    with tempfile.TemporaryDirectory() as folder, plain_server() as base_url:
+        root = Path(folder)
+        staging, inbox = root / "staging", root / "inbox"
+        staging.mkdir()
+        inbox.mkdir()
+        jpegs(staging, DROPS, 200_000)
+        async with ingestor_for(inbox, root / "home", base_url) as parts:
+            daemon = Daemon(parts, Recent(parts.clock))
+            running = asyncio.create_task(daemon.run())
+            await asyncio.sleep(1.0)
+            settled: list[float] = []
+            for file in sorted(staging.iterdir()):
+                target = inbox / file.name
+                target.write_bytes(file.read_bytes())
+                settled.append(target.stat().st_ctime + SETTLE_SECONDS)
+                await asyncio.sleep(SETTLE_SECONDS + 0.2)
+            await asyncio.sleep(0.5)
+            daemon.stop()
+            await running
+        async with aiohttp.ClientSession() as session, session.get(f"{base_url}/began") as answer:
+            began = sorted((await answer.json(content_type=None))[:-1])
+    waits = sorted(at - from_ for from_, at in zip(settled, began, strict=True))
+    p50, p95 = waits[len(waits) // 2], waits[int(len(waits) * 0.95)]
+    return f"| drop to first byte, after `settle` | p50 {1000 * p50:.0f} ms | p95 {1000 * p95:.0f} ms |"
+
+
+def main() -> None:
+    print("## The whole flow against a bare loop\n")
+    print("Read and post the same files, 8 at once, to a server that checks nothing; medians of runs in turn.\n")
+    print("| files | bare loop | ingestor | ratio | CPU more an image |\n|---|---|---|---|---|")
+    print(asyncio.run(compare(60, 2_000_000)))
+    print(asyncio.run(compare(300, 200_000)))
+    print("\n## From drop to upload\n\n| what | median | 95 of 100 |\n|---|---|---|")
+    print(asyncio.run(latency()))
+
+
+if __name__ == "__main__":
+    main()
