@@ -18,7 +18,7 @@ from ingestor.cli.exits import Exit, Failed
 from ingestor.errors import UsageError
 
 if TYPE_CHECKING:
-    from ingestor.ledger import SqliteLedger
+    from ingestor.ports import Ledger
     from ingestor.runtime.backfill import Limits, Report, Selection
     from ingestor.settings import Settings
 
@@ -66,11 +66,12 @@ async def _backfill(
     verbose: bool,
     allow_expiry: bool,
 ) -> Report:
-    from ingestor.app import assemble, hold_ledger
+    from ingestor.app import assemble
     from ingestor.cli.screen import Screen
     from ingestor.cli.selecting import select
     from ingestor.cli.signals import on_signals
     from ingestor.runtime.backfill import Backfill
+    from ingestor.runtime.opening import hold_ledger
 
     async with hold_ledger(settings, "ingestor backfill") as ledger:
         selections = await select(settings, ledger, wanted, purpose=purpose, metadata=metadata)
@@ -89,11 +90,11 @@ async def _backfill(
                 return report
 
 
-async def _check_expiry(settings: Settings, selections: Sequence[Selection], ledger: SqliteLedger) -> None:
+async def _check_expiry(settings: Settings, selections: Sequence[Selection], ledger: Ledger) -> None:
     """Ask on a terminal, refuse elsewhere, where ids would end before the run does."""
     from ingestor.app import UPLOAD_QUOTA_FACT
     from ingestor.runtime.capacity import would_expire
-    from ingestor.runtime.planning import supply_of
+    from ingestor.runtime.supply import supply_of
     from ingestor.runtime.system_clock import SystemClock
 
     clock = SystemClock()

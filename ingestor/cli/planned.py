@@ -1,4 +1,16 @@
-"""The object that `ingestor plan --json` prints."""
+"""What a backfill would do: the object that `ingestor plan --json` prints.
+
+discovered             = already_live + duplicates + to_upload + skipped + deferred + quarantined
+to_upload, tokens      = new + changed + expired (uploaded before) + in_line (waiting already)
+as_found, resized, reencoded, turned, first_frame     what is done to those; several may be to one image
+skipped_reasons, deferred_reasons, quarantined_reasons  reason to number; deferred is not ready, such as empty
+bytes_read             of the images to be uploaded
+quota                  as in `ingestor status`
+seconds, ends_at       until the last upload has its token; nothing but the quota is counted
+expired_before_end     ids of this run that end before its last image is uploaded
+live_that_end_before   ids that are live now, of these images, and have ended by then
+problems               path, reason, message of what is not uploaded; at most 10,000
+"""
 
 from __future__ import annotations
 
@@ -10,11 +22,11 @@ from typing import Any
 from ingestor.cli.instants import rfc3339
 from ingestor.cli.supply import supply_numbers
 from ingestor.policy.forecast import Supply, forecast
-from ingestor.runtime.planning import Plan
+from ingestor.runtime.plan import Plan
 
 
 def numbers(plan: Plan, supply: Supply, now: datetime) -> dict[str, Any]:
-    """`discovered` = `already_live` + `duplicates` + `to_upload` + `skipped` + `deferred` + `quarantined`."""
+    """That object. `now` is when the run would begin."""
     expected = forecast(plan.to_upload, supply)
     ends_at = now + timedelta(seconds=min(expected.seconds, 100 * 365 * 86400.0))
     return {

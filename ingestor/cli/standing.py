@@ -27,12 +27,12 @@ from typing import Any
 
 from ingestor.app import UPLOAD_QUOTA_FACT
 from ingestor.cli.instants import rfc3339
-from ingestor.cli.reading import has_ledger, holder, ledger_if_any
+from ingestor.cli.reading import holder, ledger_if_any
 from ingestor.cli.supply import supply_numbers
 from ingestor.ledger import LedgerReader
 from ingestor.ledger.overview import STATES, Stand
 from ingestor.runtime.now import RUNTIME_FACT
-from ingestor.runtime.planning import supply_of
+from ingestor.runtime.supply import supply_of
 from ingestor.runtime.system_clock import SystemClock
 from ingestor.runtime.tally import printable
 from ingestor.settings import Settings
@@ -51,7 +51,7 @@ async def standing(settings: Settings) -> dict[str, Any]:
         "settings": printable(str(settings.source_file)),
         "ledger": printable(str(settings.ledger)),
         "manifest": printable(str(settings.manifest)),
-        "ledger_exists": has_ledger(settings),
+        "ledger_exists": found is not _NOTHING,
         "daemon": {"running": who is not None, "holder": who},
         "folders": _folders(settings, stands, _mapping(told.get("folders"))),
         "total": {**_counts(stands), "live_ids": found["live_ids"]},

@@ -15,10 +15,9 @@ from ingestor.cli.exits import Exit, Failed
 from ingestor.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
-    from ingestor.ledger import SqliteLedger
     from ingestor.observe.metrics import Metrics
     from ingestor.observe.recent import Recent
-    from ingestor.ports import Observer
+    from ingestor.ports import Ledger, Observer
     from ingestor.settings import Settings
 
 
@@ -37,9 +36,9 @@ class _Watching:
 
     async def run(self) -> list[int]:
         """Until a signal ends it; the signals that came."""
-        from ingestor.app import hold_ledger
         from ingestor.observe.metrics import Metrics
         from ingestor.observe.recent import Recent
+        from ingestor.runtime.opening import hold_ledger
         from ingestor.runtime.system_clock import SystemClock
 
         self._next = settings = self._settings()
@@ -59,7 +58,7 @@ class _Watching:
             raise UsageError(f"{settings.source_file}: no `folders` are set; add at least one")
         return settings
 
-    async def _one_life(self, settings: Settings, ledger: SqliteLedger, recent: Recent, metrics: Metrics) -> list[int]:
+    async def _one_life(self, settings: Settings, ledger: Ledger, recent: Recent, metrics: Metrics) -> list[int]:
         from ingestor.app import assemble
         from ingestor.cli.signals import on_signal, on_signals
         from ingestor.observe.logs import LogObserver, configure_logs
@@ -105,11 +104,11 @@ class _Watching:
         return True
 
 
-async def _check_capacity(settings: Settings, ledger: SqliteLedger) -> None:
+async def _check_capacity(settings: Settings, ledger: Ledger) -> None:
     """Raises `UsageError` where more is to be kept alive than the quota can."""
     from ingestor.app import UPLOAD_QUOTA_FACT
     from ingestor.runtime.capacity import too_many_to_renew
-    from ingestor.runtime.planning import supply_of
+    from ingestor.runtime.supply import supply_of
     from ingestor.runtime.system_clock import SystemClock
 
     supply = supply_of(settings.api.quota, await ledger.fact(UPLOAD_QUOTA_FACT), SystemClock().now())

@@ -8,30 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 import posixpath
-import time
 from array import array
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from ingestor.errors import ImageRejected, MetadataRejected, SourceNotReady
 from ingestor.ledger.overview import Held
-from ingestor.model import ContentId, Digest, Json, Known, Payload, Sighting, Skipped, SourceState, State
+from ingestor.model import ContentId, Digest, Known, Payload, Sighting, Skipped, SourceState, State
 from ingestor.policy.expiry import is_live
-from ingestor.policy.forecast import Supply
 from ingestor.policy.intake import Intake, intake_of
 from ingestor.policy.life_cycle import HAS_LIVE_ID
-from ingestor.policy.pacing import TokenBucket
 from ingestor.policy.settling import truncation_is_final
 from ingestor.ports import Clock, ImageWorker
-from ingestor.quota.status import from_state
 from ingestor.runtime.backfill import Selection
-from ingestor.runtime.tally import MOST_PROBLEMS, ProblemLine, printable
-from ingestor.settings import QuotaSettings
+from ingestor.runtime.plan import Books, Plan
 from ingestor.stages.describe import describe
 from ingestor.stages.discover import DropFolder, Piece
 from ingestor.stages.fingerprint import fingerprint
@@ -40,93 +31,6 @@ AT_ONCE = 500
 """Images whose headers are asked for before the next ones are; a bound on memory, not on the workers."""
 
 _NO_DIGEST = Digest("")
-
-
-def supply_of(quota: QuotaSettings, state: Json, now: datetime) -> Supply:
-    """The team's bucket as it must stand now: as the ledger remembers it, else full, by the settings."""
-    monotonic = time.monotonic()
-    fresh = TokenBucket.full(quota.burst, quota.per_minute, monotonic)
-    held = from_state(fresh, state, now, monotonic) if isinstance(state, Mapping) else None
-    bucket = held or fresh
-    others = state.get("others") if held is not None else 0
-    return Supply(
-        tokens=bucket.tokens,
-        capacity=bucket.capacity,
-        per_minute=max(bucket.per_second * 60, 1e-6),
-        held_seconds=max(0.0, bucket.held_until - monotonic) if math.isfinite(bucket.held_until) else 0.0,
-        learned=held is not None and bool(state.get("learned")),
-        others_spending=others if isinstance(others, int) else 0,
-    )
-
-
-class Books(Protocol):
-    """What a plan asks the ledger."""
-
-    async def known(self, folder: str, directory: str, names: Sequence[str] | None = None) -> Mapping[str, Known]: ...
-
-    async def source_sizes(self, among: Sequence[int]) -> frozenset[int]: ...
-
-    async def standing_of(self, content_ids: Sequence[ContentId]) -> Mapping[ContentId, Held]: ...
-
-    async def content_of(self, folder: str, path: str) -> ContentId | None: ...
-
-
-class NoBooks:
-    """Where there is no ledger yet: nothing is known."""
-
-    async def known(self, folder: str, directory: str, names: Sequence[str] | None = None) -> Mapping[str, Known]:
-        return {}
-
-    async def source_sizes(self, among: Sequence[int]) -> frozenset[int]:
-        return frozenset()
-
-    async def standing_of(self, content_ids: Sequence[ContentId]) -> Mapping[ContentId, Held]:
-        return {}
-
-    async def content_of(self, folder: str, path: str) -> ContentId | None:
-        return None
-
-
-@dataclass(slots=True, kw_only=True)
-class Plan:
-    """What a backfill would do; `discovered` is always the sum of what becomes of the files."""
-
-    already_live: int = 0
-    duplicates: int = 0
-    new: int = 0
-    changed: int = 0
-    expired: int = 0
-    """Uploaded before, and wanted again."""
-    in_line: int = 0
-    """Waiting already, as they are."""
-    skipped: Counter[str] = field(default_factory=Counter)
-    deferred: Counter[str] = field(default_factory=Counter)
-    quarantined: Counter[str] = field(default_factory=Counter)
-    work: Counter[str] = field(default_factory=Counter)
-    """Of those to be uploaded: `as_found`, else each of `resized`, `webp`, `turned`, `first_frame`, `colour`."""
-    bytes_read: int = 0
-    """Of the files to be uploaded."""
-    problems: list[ProblemLine] = field(default_factory=list)
-    live_until: array[float] = field(default_factory=lambda: array("d"))
-    """When the ids of those that are live end, in epoch seconds."""
-
-    @property
-    def to_upload(self) -> int:
-        """Each costs a token."""
-        return self.new + self.changed + self.expired + self.in_line
-
-    @property
-    def discovered(self) -> int:
-        others = self.skipped.total() + self.deferred.total() + self.quarantined.total()
-        return self.already_live + self.duplicates + self.to_upload + others
-
-    def live_that_end_by(self, instant: datetime) -> int:
-        """How many of the ids that are live now will have ended by then."""
-        return sum(until <= instant.timestamp() for until in self.live_until)
-
-    def problem(self, path: str, reason: str, message: str) -> None:
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(ProblemLine(path=printable(path), reason=reason, message=message))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
