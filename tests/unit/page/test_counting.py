@@ -11,7 +11,7 @@ from ingestor.observe.snapshot import Snapshot
 from ingestor.page.counting import REST, STANDS_SECONDS, TOTALS_SECONDS, Counting
 from ingestor.runtime.pulse import Pulse
 from tests.fakes import FakeClock
-from tests.unit.page.conftest import QUOTA, Engine
+from tests.unit.page.kit import QUOTA, Engine
 
 NOTHING = Totals(
     sources={"waiting": 7},

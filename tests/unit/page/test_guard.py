@@ -8,7 +8,7 @@ from yarl import URL
 
 from ingestor.errors import DiskFault
 from ingestor.page.guard import HEADERS, host_of
-from tests.unit.page.conftest import TOKEN, Page
+from tests.unit.page.kit import TOKEN, Page
 
 PAGES = ["/", "/images", "/quarantine", "/metrics", "/healthz", "/readyz", "/static/page.css", "/nothing"]
 

@@ -9,7 +9,7 @@ from ingestor.errors import DiskFault
 from ingestor.files_api import BreakerStatus
 from ingestor.runtime.pulse import Phase
 from tests.ledger_kit import content, sighting
-from tests.unit.page.conftest import Page
+from tests.unit.page.kit import Page
 
 
 async def told(page: Page, path: str) -> tuple[int, str]:

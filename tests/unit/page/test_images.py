@@ -17,7 +17,7 @@ from ingestor.page import images as images_module
 from ingestor.page import thumbnails
 from ingestor.page.places import word_of
 from tests.ledger_kit import content, payload, sighting, source_of
-from tests.unit.page.conftest import Page, World
+from tests.unit.page.kit import Page, World
 
 LINK = re.compile(r'href="(/image\?at=[\w-]+)">([^<]*)<')
 

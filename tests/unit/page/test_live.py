@@ -7,7 +7,7 @@ import pytest
 
 from ingestor.page import live as live_module
 from ingestor.page.site import MOST_STREAMS
-from tests.unit.page.conftest import TOKEN, Page
+from tests.unit.page.kit import TOKEN, Page
 
 
 @pytest.fixture(autouse=True)

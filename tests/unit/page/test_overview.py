@@ -10,7 +10,7 @@ from ingestor.page.overview import overview, rate_per_minute, verdict
 from ingestor.runtime.now import status_now
 from ingestor.runtime.pulse import Phase
 from tests.ledger_kit import content, sighting
-from tests.unit.page.conftest import Page
+from tests.unit.page.kit import Page
 
 
 def said(page: Page) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from ingestor.runtime.pulse import Phase, Pulse
 from ingestor.runtime.system_clock import SystemClock
 from ingestor.settings import ListenAddress
 from tests.ledger_kit import content, sighting
-from tests.unit.page.conftest import World
+from tests.unit.page.kit import World
 
 
 @contextlib.asynccontextmanager

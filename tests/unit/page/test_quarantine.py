@@ -10,7 +10,7 @@ from ingestor.model import SourceState
 from ingestor.page import quarantine as quarantine_module
 from ingestor.page.places import word_of
 from tests.ledger_kit import sighting
-from tests.unit.page.conftest import Page
+from tests.unit.page.kit import Page
 
 
 async def quarantined(page: Page, path: str, reason: str = "truncated", folder: str = "inbox") -> None:
