@@ -124,7 +124,7 @@ class Desk:
     def planner(self, only: tuple[str, ...] | None = None, settings: FolderSettings | None = None) -> Planner:
         folder = DropFolder(settings or folder_settings(self.root, settle="1s"))
         selection = Selection(folder=folder, only=only)
-        return Planner([selection], books=self.books, images=self.headers, clock=FakeClock(NOW + timedelta(minutes=1)))
+        return Planner([selection], books=self.books, images=self.headers, clock=FakeClock(datetime.now(UTC)))
 
     async def plan(self, only: tuple[str, ...] | None = None, **settings: Any) -> Plan:
         return await self.planner(only, folder_settings(self.root, **{"settle": "1s", **settings})).run()
