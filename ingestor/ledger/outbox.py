@@ -6,7 +6,7 @@ A delivery holds all that it tells, for the history behind it may be forgotten b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -29,8 +29,7 @@ from ingestor.ledger.reads import fact
 from ingestor.ledger.rows import join_path, receipt_detail, tell
 from ingestor.ledger.schema import deliveries, history, sources, uploads
 from ingestor.ledger.upkeep import set_fact
-from ingestor.model import Delivery, HistoryEntry
-from ingestor.policy.life_cycle import HAS_LIVE_ID
+from ingestor.model import Delivery, HistoryEntry, State
 from ingestor.ports import Routes
 
 CURSOR_FACT = "hooks.seq"
@@ -114,12 +113,13 @@ _IS_TOLD = exists().where(
     history.c.event == EXPIRING,
     type_coerce(history.c.detail, Text).contains(literal('"file_id":"') + uploads.c.file_id + '"'),
 )
+# One state at a time: then an index has the rows in order, and the first ones are found without looking at all.
 _ENDS_SOON = (
     select(*uploads.c, sources.c.folder, sources.c.directory, sources.c.name, sources.c.root)
     .select_from(uploads.join(sources, sources.c.content_id == uploads.c.content_id))
     .where(
-        uploads.c.state.in_(sorted(HAS_LIVE_ID)),
-        uploads.c.expires_at > bindparam("now"),
+        uploads.c.state == bindparam("this_state"),
+        uploads.c.expires_at >= bindparam("since"),
         uploads.c.expires_at <= bindparam("until"),
         sources.c.folder == bindparam("this_folder"),
         sources.c.listed_content_id == uploads.c.content_id,
@@ -131,15 +131,18 @@ _ENDS_SOON = (
 )
 
 
-def ends_soon(connection: Connection, folder: str, within: timedelta, now: datetime) -> bool:
-    """Whether an id in this folder ends within this time, and nobody was told."""
-    which = {"this_folder": folder, "now": now, "until": now + within, "limit": 1}
-    return connection.execute(_ENDS_SOON, which).first() is not None
+def ends_soon(connection: Connection, folder: str, state: State, since: datetime, until: datetime) -> datetime | None:
+    """When the first id in this folder and state ends in that time of which nobody was told."""
+    which = {"this_folder": folder, "this_state": state, "since": since, "until": until, "limit": 1}
+    row: Any = connection.execute(_ENDS_SOON, which).first()
+    return None if row is None else row.expires_at
 
 
-def tell_expiring(connection: Connection, folder: str, within: timedelta, limit: int, now: datetime) -> int:
-    """Add to the story of paths that their id ends within this time, once for each id; how many, at most `limit`."""
-    which = {"this_folder": folder, "now": now, "until": now + within, "limit": limit}
+def tell_expiring(
+    connection: Connection, folder: str, state: State, since: datetime, until: datetime, limit: int, now: datetime
+) -> int:
+    """Add to the story of paths that their id ends in that time, once for each id; how many, at most `limit`."""
+    which = {"this_folder": folder, "this_state": state, "since": since, "until": until, "limit": limit}
     rows: Sequence[Any] = connection.execute(_ENDS_SOON, which).all()
     for row in rows:
         path = join_path(row.directory, row.name)

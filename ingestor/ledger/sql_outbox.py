@@ -11,11 +11,13 @@ from sqlalchemy import Connection
 
 from ingestor.ledger import outbox
 from ingestor.model import Delivery
+from ingestor.policy.life_cycle import HAS_LIVE_ID
 from ingestor.ports import Clock, Routes
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+_MICROSECOND = timedelta(microseconds=1)
 _SLICE = 500
 """Entries that one change puts into the outbox: nobody waits long behind it."""
 
@@ -45,9 +47,14 @@ class SqlOutbox(ABC):
             await self._write(outbox.enqueue, routes, _SLICE, self._clock.now())
 
     async def tell_expiring(self, folder: str, within: timedelta) -> int:
-        told = 0
-        while await self._read(outbox.ends_soon, folder, within, self._clock.now()):
-            told += await self._write(outbox.tell_expiring, folder, within, _SLICE, self._clock.now())
+        now = self._clock.now()
+        told, until = 0, now + within
+        for state in HAS_LIVE_ID:
+            # Each slice begins where the last one found somebody to tell, so that few are looked at twice.
+            since = now + _MICROSECOND
+            while (first := await self._read(outbox.ends_soon, folder, state, since, until)) is not None:
+                told += await self._write(outbox.tell_expiring, folder, state, first, until, _SLICE, now)
+                since = first
         return told
 
     async def targets_due(self) -> Sequence[str]:
