@@ -293,6 +293,9 @@ class Ledger(Outbox, Protocol):
     async def renewable(self, folders: Sequence[str], before: datetime) -> Sequence[tuple[ContentId, datetime]]:
         """Each content with a live id that ends before, and a source in one of the folders; by the end of its id."""
 
+    async def forsaken(self, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
+        """Each content with a live id that was found in one of the folders, and whose every source is gone."""
+
     async def counts(self, within: timedelta) -> Counts: ...
 
     async def entries(

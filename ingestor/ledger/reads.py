@@ -20,12 +20,13 @@ from sqlalchemy import (
     tuple_,
 )
 
-from ingestor.ledger.rows import ledger_entry, queued_source, split_path
+from ingestor.ledger.rows import VANISHED, ledger_entry, queued_source, split_path
 from ingestor.ledger.schema import facts, history, sources, uploads
 from ingestor.model import (
     Content,
     ContentId,
     Counts,
+    FileId,
     HistoryEntry,
     Lane,
     LedgerEntry,
@@ -121,6 +122,17 @@ def renewable(connection: Connection, folders: Sequence[str], before: datetime) 
         .order_by(uploads.c.expires_at, uploads.c.content_id)
     )
     return [(ContentId(row.content_id), row.expires_at) for row in connection.execute(statement)]
+
+
+def forsaken(connection: Connection, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
+    """Each content with a live id that was found in one of the folders, and whose every source is gone."""
+    of_it = sources.c.content_id == uploads.c.content_id
+    statement = select(uploads.c.content_id, uploads.c.file_id).where(
+        uploads.c.state == State.LIVE,
+        exists().where(of_it, sources.c.folder.in_(folders), sources.c.reason == VANISHED),
+        ~exists().where(of_it, or_(sources.c.reason.is_(None), sources.c.reason != VANISHED)),
+    )
+    return [(ContentId(row.content_id), FileId(row.file_id)) for row in connection.execute(statement)]
 
 
 def content(connection: Connection, content_id: ContentId) -> Content:

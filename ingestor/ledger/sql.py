@@ -16,6 +16,7 @@ from ingestor.model import (
     Content,
     ContentId,
     Counts,
+    FileId,
     HistoryEntry,
     Intent,
     Known,
@@ -199,6 +200,9 @@ class SqlLedger(SqlOutbox):
 
     async def renewable(self, folders: Sequence[str], before: datetime) -> Sequence[tuple[ContentId, datetime]]:
         return await self._read(reads.renewable, folders, before)
+
+    async def forsaken(self, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
+        return await self._read(reads.forsaken, folders)
 
     async def counts(self, within: timedelta) -> Counts:
         return await self._read(reads.counts, self._clock.now(), within)

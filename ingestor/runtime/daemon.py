@@ -11,6 +11,7 @@ from ingestor.model import Outcome, QueuedSource, Snoozed
 from ingestor.observe.recent import Recent
 from ingestor.pipeline import ingest_one
 from ingestor.runtime.backfill import FILE_REASONS, places
+from ingestor.runtime.deletions import Deletions
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.folder_watch import FolderWatch
 from ingestor.runtime.hooks import Hooks
@@ -21,6 +22,7 @@ from ingestor.runtime.pulse import Phase, Pulse
 from ingestor.runtime.reaper import Reaper
 from ingestor.runtime.recovery import recover
 from ingestor.runtime.renewer import Renewer
+from ingestor.runtime.retention import Retention
 
 
 class Daemon:
@@ -91,8 +93,22 @@ class Daemon:
         facts = {**parts.snapshots, RUNTIME_FACT: lambda: status_now(parts, self._recent)}
         memory = Memory(facts, ledger=parts.ledger, clock=parts.clock)
         reaper = Reaper(ledger=parts.ledger, manifest=parts.tools.manifest, clock=parts.clock, observer=parts.observer)
+        retention = Retention(
+            parts.settings.manifest,
+            ledger=parts.ledger,
+            manifest=parts.tools.manifest,
+            clock=parts.clock,
+            observer=parts.observer,
+        )
         watches = [FolderWatch(feeder, clock=parts.clock, observer=parts.observer) for feeder in self._feeders.values()]
-        runs = [memory.run(), reaper.run(), *self._renewals(), *(watch.run() for watch in watches)]
+        runs = [
+            memory.run(),
+            reaper.run(),
+            retention.run(),
+            *self._renewals(),
+            *self._deletions(),
+            *(watch.run() for watch in watches),
+        ]
         loops = [asyncio.create_task(run) for run in runs]
         working = asyncio.create_task(self._engine.run())
         stopping = asyncio.create_task(self._stop.wait())
@@ -122,6 +138,21 @@ class Daemon:
             wake=self._engine.wake,
         )
         return [renewer.run()]
+
+    def _deletions(self) -> list[Coroutine[Any, Any, None]]:
+        tools = self._parts.tools
+        folders = [folder.name for folder in self._parts.folders if folder.on_source_delete == "purge"]
+        if not folders:
+            return []
+        deletions = Deletions(
+            folders,
+            ledger=tools.ledger,
+            manifest=tools.manifest,
+            api=tools.api,
+            clock=tools.clock,
+            observer=tools.observer,
+        )
+        return [deletions.run()]
 
     async def _wind_up(self, working: asyncio.Task[None], loops: list[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
         """No new files, no new requests; those in flight finish."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import posixpath
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ingestor.model import SIDECAR_SUFFIX, Known, Lane, Sighting, Skipped
+from ingestor.model import SIDECAR_SUFFIX, Known, Lane, Sighting, Skipped, SourceFile
 from ingestor.policy.intake import Intake, intake_of
 from ingestor.policy.settling import Observation
 from ingestor.ports import Clock, Ledger, Observer
 from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.tally import Tally
-from ingestor.stages.discover import DropFolder, Piece
+from ingestor.stages.discover import DropFolder, Piece, root_identity
 from ingestor.stages.settle import settle
 
 
@@ -93,6 +94,8 @@ class Feeder:
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 stack.extend(reversed(piece.subdirectories))
                 await self._piece(piece, lane, scan)
+        if not directory:
+            await self._miss_directories()
         scan.seconds = self._clock.monotonic() - began
         return scan
 
@@ -119,15 +122,20 @@ class Feeder:
         piece = Piece(directory=directory, sightings=seen, skipped=skipped, subdirectories=(), whole=False)
         await self._piece(piece, lane, Scan())
 
-    def look_again(self, path: str, lane: Lane) -> None:
-        """A file in line turned out not to be whole: let it settle anew."""
+    def look_again(self, source: SourceFile, lane: Lane) -> None:
+        """A file in line turned out not to be whole: it settles anew, or leaves the line if it is no file any more."""
+        path = source.path
         if path not in self._pending:
             sighting = self._sighting(path)
-            if isinstance(sighting, Sighting):
-                seen = Observation(identity=sighting.source.identity, since=self._clock.monotonic())
-                quiet = self.folder.settings.settle
-                self._pending[path] = _Pending(seen, self._clock.monotonic() + quiet, lane, in_line=True)
-                self._changed.set()
+            identity = sighting.source.identity if isinstance(sighting, Sighting) else source.identity
+            now = self._clock.monotonic()
+            seen = Observation(identity=identity, since=now)
+            self._pending[path] = _Pending(seen, now + self.folder.settings.settle, lane, in_line=True)
+            self._changed.set()
+
+    def forget(self, path: str) -> None:
+        """Somebody else takes care of this path: it is not looked at any more until an event or a scan meets it."""
+        self._pending.pop(path, None)
 
     @staticmethod
     def _image_of(path: str) -> str:
@@ -144,19 +152,49 @@ class Feeder:
         for skipped in piece.skipped:
             self._skip(skipped)
         scan.skipped += len(piece.skipped)
-        if not piece.sightings:
-            return
         scan.files += len(piece.sightings)
-        names = None if piece.whole else [posixpath.basename(s.source.path) for s in piece.sightings]
+        strangers = await self._strangers(piece)
+        if not strangers:
+            return
+        names = [posixpath.basename(sighting.source.path) for sighting in strangers]
         known = await self._ledger.known(self.folder.name, piece.directory, names)
         wanted = []
-        for sighting in piece.sightings:
+        for sighting in strangers:
             intake = self._intake(known, sighting)
             self._count(intake, sighting, known)
             if intake is Intake.TAKE or (intake is Intake.IN_LINE and self._batch is not None):
                 wanted.append(sighting)
                 scan.new += intake is Intake.TAKE and sighting.source.path not in self._pending
         await self._consider(wanted, lane)
+
+    async def _strangers(self, piece: Piece) -> Sequence[Sighting]:
+        """Those that need a closer look. All others are live, or have ended and nobody wants them again."""
+        if not piece.marks.by_name and (piece.sightings or not piece.whole):
+            return piece.sightings
+        compared = await self._ledger.compare(
+            self.folder.name, piece.directory, piece.marks, whole=piece.whole, ended=not self._revive
+        )
+        await self._miss(piece.directory, compared.missing)
+        if self._tally is not None:
+            familiar = len(piece.sightings) - len(compared.strangers)
+            self._tally.discovered += familiar
+            self._tally.already_live += familiar
+            self._tally.ended_by_scan += familiar
+        return piece.named(compared.strangers)
+
+    async def _miss(self, directory: str, names: Sequence[str]) -> None:
+        """What a whole listing did not have is gone, unless it is only passed over by now."""
+        here = f"{self.folder.root}/{directory}" if directory else str(self.folder.root)
+        gone = [name for name in names if not os.path.lexists(f"{here}/{name}")]
+        if gone and root_identity(self.folder.root) is not None:
+            await self._ledger.miss(self.folder.name, directory, gone, "the file is gone")
+
+    async def _miss_directories(self) -> None:
+        """Directories that are gone, with all that was in them: a root that is gone says nothing."""
+        for directory in await self._ledger.directories(self.folder.name):
+            gone = not os.path.lexists(f"{self.folder.root}/{directory}")
+            if gone and root_identity(self.folder.root) is not None:
+                await self._ledger.miss(self.folder.name, directory, None, "its directory is gone")
 
     def _intake(self, known: Mapping[str, Known], sighting: Sighting) -> Intake:
         name = posixpath.basename(sighting.source.path)
@@ -253,18 +291,23 @@ class Feeder:
             sighting = await asyncio.to_thread(self._sighting, path)
             if isinstance(sighting, Sighting):
                 by_lane.setdefault(pending.lane, []).append(sighting)
-            else:
-                del self._pending[path]
-                if not pending.in_line:
-                    self._gone(path, sighting)
+            elif self._pending.pop(path, None) is not None:
+                await self._gone(path, sighting, in_line=pending.in_line)
         for lane, sightings in by_lane.items():
             await self._consider(sightings, lane)
 
-    def _gone(self, path: str, skipped: Skipped | None) -> None:
+    async def _gone(self, path: str, skipped: Skipped | None, *, in_line: bool) -> None:
         """It vanished before it settled, or is no regular file any more."""
+        skipped = skipped or Skipped(path=path, reason="vanished", message=f"{path}: is gone")
+        if in_line:
+            absolute = f"{self.folder.root}/{path}"
+            why = f"{absolute}: is no file to take any more ({skipped.reason})"
+            await until_disk_is_well(self._clock, self._observer, self._ledger.vanish, self.folder.name, path, why)
+            if self._tally is None or not self._tally.close(absolute):
+                return
         if self._tally is not None:
             self._tally.discovered -= 1
-            self._tally.skip(skipped or Skipped(path=path, reason="vanished", message=f"{path}: is gone"))
+            self._tally.skip(skipped)
 
     async def _until_next_look(self) -> None:
         waits: list[Awaitable[object]] = [self._changed.wait()]

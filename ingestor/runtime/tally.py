@@ -40,11 +40,13 @@ class Tally:
     """Everything that there is has been found."""
     ended_by_scan: int = 0
     """Of those discovered: whose end a scan could tell, without an attempt."""
+    closed: set[str] = field(default_factory=set)
+    """Paths in line whose end was counted before it came: what still becomes of them is not counted again."""
 
     def as_json(self) -> dict[str, Any]:
         """The object that `backfill --json` prints."""
         counts = asdict(self)
-        del counts["skipped_reasons"], counts["ended_by_scan"], counts["scanned"]
+        del counts["skipped_reasons"], counts["ended_by_scan"], counts["scanned"], counts["closed"]
         counts["seconds"] = round(self.seconds, 3)
         return counts
 
@@ -65,6 +67,12 @@ class Tally:
         self.discovered += 1
         self.ended_by_scan += 1
         self._skip(skipped.path, skipped.reason, skipped.message)
+
+    def close(self, path: str) -> bool:
+        """The end of a path in line is about to be counted, whatever comes of it; False if it was before."""
+        is_new = path not in self.closed
+        self.closed.add(path)
+        return is_new
 
     def end(self, queued: QueuedSource, outcome: Outcome) -> bool:
         """Count an attempt's end; False where the path stays in line."""

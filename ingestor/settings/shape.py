@@ -6,12 +6,14 @@ The text below each field is its description in the JSON Schema that `ingestor s
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from ingestor.model import Metadata, Purpose
+from ingestor.settings.database import DatabaseUrl, LedgerPlace, StationName, station_of_host
 from ingestor.settings.hooks import Command, WebhookUrl
 from ingestor.settings.kinds import Bytes, Location, OrNull, Seconds, Whole, YesNo
 from ingestor.settings.metadata import MetadataTemplate
@@ -161,12 +163,16 @@ class FolderSettings(Section):
     """What becomes of an uploaded image: keep, move:DIR or delete."""
     on_quarantine: Annotated[AfterAction, After((AfterKind.KEEP, AfterKind.MOVE))] = KEEP
     """What becomes of an image that cannot be uploaded: keep, or move:DIR with NAME.error.json beside it."""
+    on_source_delete: Literal["keep", "purge"] = "keep"
+    """purge: an image whose file is deleted is deleted at the API as well."""
     renew: Literal["never", "while-source-exists"] = "never"
     """while-source-exists: upload again under a new id before the old one expires."""
     on: HooksSettings = HooksSettings()
     """Commands and addresses that are told of what happens to the images here."""
     expiring_before: Annotated[float, Seconds("1m", "23h")] = 3600.0
     """How long before the end of an id `on.expiring` is told."""
+    shared: Annotated[bool, YesNo()] = False
+    """With a ledger on PostgreSQL: every machine has this folder under this path, and any of them takes its images."""
 
 
 class LogSettings(Section):
@@ -187,13 +193,24 @@ class StatusSettings(Section):
     """File with the token that whoever asks must show; required where `listen` is more than this machine."""
 
 
+class ClusterSettings(Section):
+    """What machines that share a ledger on PostgreSQL have to agree on, or to differ in."""
+
+    station: Annotated[str | None, OrNull(StationName())] = None
+    """What this machine is called among them; null: its host name. Folders that are not shared belong to it."""
+    manifest: Literal["cluster", "station"] = "cluster"
+    """cluster: one machine at a time writes the manifest; station: each writes the whole list to a file of its own."""
+    stale: Annotated[float, Seconds("1s", "1h")] = 30.0
+    """A worker that is silent for this long is taken for dead, and others do its work. The same on all machines."""
+
+
 class Settings(Section):
     """Settings of ingestor. Relative paths start from the folder of the settings file."""
 
     api: ApiSettings = ApiSettings()
     """The Files API."""
-    ledger: AbsolutePath = Field(default=Path("var/ledger.db"), validate_default=True)
-    """What ingestor remembers: an SQLite file."""
+    ledger: Annotated[Path | DatabaseUrl, LedgerPlace()] = Field(default=Path("var/ledger.db"), validate_default=True)
+    """What ingestor remembers: an SQLite file, or postgresql://… for several machines."""
     manifest: AbsolutePath = Field(default=Path("var/manifest.jsonl"), validate_default=True)
     """The list of file ids, one JSON object a line."""
     normalise: NormaliseSettings = NormaliseSettings()
@@ -206,6 +223,8 @@ class Settings(Section):
     """The daemon's own page, with metrics."""
     drain: QuietDuration = 30.0
     """How long a stop waits for uploads that are under way."""
+    cluster: ClusterSettings = ClusterSettings()
+    """For several machines: with a ledger on PostgreSQL."""
 
     _source_file: Path = PrivateAttr(default=Path("."))
 
@@ -214,10 +233,19 @@ class Settings(Section):
         """The absolute path of the file that these were read from."""
         return self._source_file
 
+    @property
+    def state_dir(self) -> Path:
+        """Where this machine keeps what is its own: beside an SQLite ledger, else beside the manifest."""
+        return (self.manifest if isinstance(self.ledger, DatabaseUrl) else self.ledger).parent
+
+    @property
+    def station(self) -> str:
+        """What this machine is called among those that share a ledger."""
+        return self.cluster.station or station_of_host(socket.gethostname())
+
     def redacted(self) -> dict[str, Any]:
         """Everything as it would stand in a settings file, defaults included, fit for `json.dumps`.
 
-        Settings hold no secret by construction: a key in them is refused. Should that change, blot it out
-        here.
+        Settings hold no secret but the password in the address of a database, which is left out.
         """
         return self.model_dump(mode="json")

@@ -114,3 +114,22 @@ async def test_a_fresh_drop_goes_before_a_backlog(tmp_path: Path, slow_sandbox: 
     # What was found, settled and hashed meanwhile takes 0.1 s of settling: one or two tokens, not the backlog.
     assert place - before <= 8
     assert home.sandbox.stats()["requests"].get("POST /v1/files", {}).get(429, 0) == 0
+
+
+async def test_an_image_whose_file_is_deleted_is_deleted_at_the_api_where_that_is_wanted(home: Home) -> None:
+    home.settings["folders"][0] |= {"on_source_delete": "purge", "rescan": "300ms"}
+    home.save()
+    (home.inbox / "sub").mkdir()
+    for name in ("one.jpg", "twin-of-one.jpg", "sub/two.jpg", "keep.jpg"):
+        (home.inbox / name).write_bytes(jpeg({"sub/two.jpg": 2, "keep.jpg": 3}.get(name, 1)))
+    async with home.watching() as running:
+        await home.until_listed({"one.jpg", "twin-of-one.jpg", "sub/two.jpg", "keep.jpg"})
+        (home.inbox / "one.jpg").unlink()
+        shutil.rmtree(home.inbox / "sub")
+        await until(lambda: home.present()["sub/two.jpg"]["event"] == "purged", 40)
+        assert home.present()["one.jpg"]["event"] == "uploaded", "its twin is still there"
+        (home.inbox / "twin-of-one.jpg").unlink()
+        await until(lambda: home.present()["twin-of-one.jpg"]["event"] == "purged", 40)
+        assert home.present()["keep.jpg"]["event"] == "uploaded"
+        assert await running.stop() == 0
+    assert home.sandbox.stats()["live"] == 1
