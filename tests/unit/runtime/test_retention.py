@@ -10,6 +10,7 @@ from ingestor.errors import DiskFault
 from ingestor.runtime import retention
 from ingestor.runtime.retention import KEPT_DAYS, LOOK_SECONDS, Retention
 from tests.fakes import FakeClock, RecordingObserver
+from tests.simulated import Inline
 
 
 class Books:
@@ -42,8 +43,9 @@ async def run_for(books: Books, clock: FakeClock, observer: RecordingObserver, s
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+async def _small_and_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "LARGE_BYTES", 100)
+    asyncio.get_running_loop().set_default_executor(Inline(1))
 
 
 async def test_what_is_long_gone_is_forgotten_and_what_is_not_is_kept(tmp_path: Path) -> None:
