@@ -1,0 +1,53 @@
+"""`make bench`: all benchmarks in turn, each against a peer or a limit that is measured in the same run.
+
+What they print goes to tests/benchmarks/report.md as well. `python -m tests.benchmarks NAME...` runs some of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+REPORT = Path(__file__).with_name("report.md")
+BENCHMARKS = ("throughput", "ledger", "quota", "images")
+
+
+class _Both(io.TextIOBase):
+    """To the terminal and into memory."""
+
+    def __init__(self) -> None:
+        self.text = io.StringIO()
+
+    def write(self, text: str) -> int:
+        sys.__stdout__.write(text)  # type: ignore[union-attr]
+        sys.__stdout__.flush()  # type: ignore[union-attr]
+        return self.text.write(text)
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(BENCHMARKS)
+    sys.argv = sys.argv[:1]
+    unknown = [name for name in wanted if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"no benchmark is called {unknown[0]}; there are {', '.join(BENCHMARKS)}")
+    os.environ.setdefault("AUROUS_API_KEY", "al_live_benchmark")
+    both = _Both()
+    with contextlib.redirect_stdout(both):
+        print(f"# Benchmarks\n\n{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, ")
+        print(f"{time.strftime('%Y-%m-%d', time.gmtime())}. Machines differ: the ratios are what counts.\n")
+        for name in wanted:
+            importlib.import_module(f"tests.benchmarks.{name}").main()
+            print()
+    if wanted == list(BENCHMARKS):
+        REPORT.write_text(both.text.getvalue())
+        sys.stderr.write(f"written to {REPORT}\n")
+
+
+if __name__ == "__main__":
+    main()
