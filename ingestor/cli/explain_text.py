@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ingestor.cli.instants import local, parsed
 from ingestor.cli.tables import Cell, blank, facts, heading, text
+from ingestor.observe.instants import local, parsed
 from ingestor.observe.wording import size
 
 _STYLES = {"live": "green", "renewing": "green", "quarantined": "bold red", "expired": "yellow", "purged": "yellow"}

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ingestor.cli.instants import local, parsed
 from ingestor.cli.supply import supply_words
 from ingestor.cli.tables import Column, blank, facts, heading, table, text
+from ingestor.observe.instants import local, parsed
 from ingestor.observe.wording import in_words, number, size
 
 Planned = Mapping[str, Any]

@@ -19,8 +19,8 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingestor.cli.instants import rfc3339
 from ingestor.cli.supply import supply_numbers
+from ingestor.observe.instants import rfc3339
 from ingestor.policy.forecast import Supply, forecast
 from ingestor.runtime.plan import Plan
 

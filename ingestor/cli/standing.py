@@ -26,11 +26,11 @@ from datetime import datetime
 from typing import Any
 
 from ingestor.app import UPLOAD_QUOTA_FACT
-from ingestor.cli.instants import rfc3339
 from ingestor.cli.reading import holder, ledger_if_any
 from ingestor.cli.supply import supply_numbers
 from ingestor.ledger import LedgerReader
 from ingestor.ledger.overview import STATES, Stand
+from ingestor.observe.instants import rfc3339
 from ingestor.runtime.now import RUNTIME_FACT
 from ingestor.runtime.supply import supply_of
 from ingestor.runtime.system_clock import SystemClock

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ingestor.cli.instants import parsed, relative, when
 from ingestor.cli.supply import supply_words
 from ingestor.cli.tables import Cell, Column, facts, heading, table, text
+from ingestor.observe.instants import parsed, relative, when
 from ingestor.observe.wording import in_words, number
 from ingestor.policy.formats import REASONS
 

@@ -20,7 +20,8 @@ from ingestor.ledger.overview import STATES
 from ingestor.page.places import place_of, word_of
 from ingestor.page.site import Routes, Site
 from ingestor.page.thumbnails import TooManyAsk
-from ingestor.runtime.story import next_step, sentence_of
+from ingestor.runtime.now import status_now
+from ingestor.runtime.story import Surroundings, next_step, sentence_of
 from ingestor.runtime.upkeep import LIVE
 from ingestor.stages.after import DELETED
 
@@ -138,7 +139,12 @@ class Images:
     ) -> web.Response:
         entry, site = seen.entry, self._site
         story = await site.browser.story(entry.folder, entry.path)
-        folder = site.parts.tools.folders.get(entry.folder)
+        around = Surroundings(
+            now=site.now(),
+            folder=site.parts.tools.folders.get(entry.folder),
+            holder="ingestor watch",
+            waits_for=status_now(site.parts, site.recent)["waiting_for"],
+        )
         return site.answer(
             request,
             "image.html",
@@ -146,7 +152,7 @@ class Images:
             seen=seen,
             entry=entry,
             story=[(event.at, sentence_of(event)) for event in reversed(story)],
-            next_step=next_step(entry, seen.state, site.now(), folder, "ingestor watch"),
+            next_step=next_step(entry, seen.state, around),
             has_live_id=seen.state in LIVE and entry.file_id is not None,
             # Whole, as nothing else here is: a URL without its signature is of no use.
             url=None if url is None else Markup.escape(url),

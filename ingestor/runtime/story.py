@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ DONE_TO_IT = {
     "resized": "made smaller",
     "webp": "written anew as WebP",
 }
+"""The words of `normalised`."""
 
 Detail = Mapping[str, Any]
 
@@ -29,8 +31,8 @@ def sentence_of(event: HistoryEntry) -> str:
 
 
 def _uploaded(detail: Detail) -> str:
-    how = "uploaded before; the API gave the same id again" if detail.get("replayed") else "uploaded"
-    return f"{how} as {detail.get('file_id')}: {_what(detail)}, good until {_instant(detail.get('expires_at'))}"
+    how = "found to be uploaded before: the API gave the same id again," if detail.get("replayed") else "uploaded as"
+    return f"{how} {detail.get('file_id')}: {_what(detail)}, good until {_instant(detail.get('expires_at'))}"
 
 
 def _renewed(detail: Detail) -> str:
@@ -38,7 +40,7 @@ def _renewed(detail: Detail) -> str:
 
 
 def _what(detail: Detail) -> str:
-    steps = [DONE_TO_IT.get(step, step) for step in detail.get("normalised") or ()]
+    steps = [DONE_TO_IT.get(step, str(step)) for step in detail.get("normalised") or ()]
     picture = f"{detail.get('mime_type')}, {detail.get('width_px')}x{detail.get('height_px')}"
     bytes_ = detail.get("size_bytes")
     sized = f"{picture}, {size(bytes_)}" if isinstance(bytes_, int) else picture
@@ -55,19 +57,20 @@ def _purged(detail: Detail) -> str:
 
 
 def _quarantined(detail: Detail) -> str:
-    return f"quarantined, {detail.get('reason')}: {detail.get('message')}{_request(detail)}"
+    return f"quarantined, {_why(detail)}"
 
 
-def _later(detail: Detail) -> str:
-    return f"could not be done yet, {detail.get('reason')}: {detail.get('message')}{_request(detail)}"
+def _snoozed(detail: Detail) -> str:
+    return f"could not be done yet, {_why(detail)}"
 
 
 def _retry(detail: Detail) -> str:
-    return f"attempt {detail.get('attempt')} failed, {detail.get('reason')}: {detail.get('message')}{_request(detail)}"
+    return f"attempt {detail.get('attempt')} failed, {_why(detail)}"
 
 
-def _request(detail: Detail) -> str:
-    return f" (request {detail['request_id']})" if detail.get("request_id") else ""
+def _why(detail: Detail) -> str:
+    request = f" (request {detail['request_id']})" if detail.get("request_id") else ""
+    return f"{detail.get('reason')}: {detail.get('message')}{request}"
 
 
 def _instant(value: Any) -> str:
@@ -81,37 +84,63 @@ _SENTENCES: Mapping[str, Callable[[Detail], str]] = {
     "expired": _expired,
     "purged": _purged,
     "quarantined": _quarantined,
-    "snoozed": _later,
+    "snoozed": _snoozed,
     "retry": _retry,
     "vanished": lambda detail: "the file was not there any more",
     "put_away": lambda detail: f"put away: {detail.get('to')}",
-    "put_back": lambda detail: "put back in line (`ingestor retry`)",
+    "put_back": lambda detail: "put back in line by `ingestor retry`",
 }
 
 
-def next_step(entry: LedgerEntry, state: str, now: datetime, folder: FolderSettings | None, running: str | None) -> str:
+# -- what happens next -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What else decides about what happens next."""
+
+    now: datetime
+    folder: FolderSettings | None
+    """None: it is not in the settings any more."""
+    holder: str | None
+    """Who works with the ledger now."""
+    waits_for: str | None
+    """What holds that one up."""
+
+
+def next_step(entry: LedgerEntry, state: str, around: Surroundings) -> str:
     """What happens next by itself, or what makes it happen."""
-    if state in ("waiting", "sending", "renewing") and entry.state == state:
-        return _next_of_waiting(entry, now, running)
     match state:
+        case "waiting":
+            return _of_waiting(entry, around)
         case "live" | "renewing":
-            assert entry.expires_at is not None
-            renews = folder is not None and folder.renew != "never"
-            after = "it is renewed before" if renews else "then the API deletes it; `ingestor renew` uploads it again"
-            return f"its id is good until {when(entry.expires_at, now)}; {after}"
+            return _of_live(entry, around)
+        case "sending":
+            return "it is being uploaded"
         case "expired":
-            return "nothing, until `ingestor backfill` meets the file again and uploads it under a new id"
+            return "nothing by itself: `ingestor backfill` uploads it again, under a new id"
         case "purged":
-            return "nothing, unless the file changes: whoever purged it did not want it any more"
+            return "nothing, until the file changes: an id that was deleted is not wanted any more"
         case "quarantined":
             return "nothing, until the file changes, or `ingestor retry` puts it back in line"
         case _:
             return "nothing, until a file is there again"
 
 
-def _next_of_waiting(entry: LedgerEntry, now: datetime, running: str | None) -> str:
-    if running is None:
-        return "it is in line, but nothing is running: start `ingestor watch` or `ingestor backfill`"
-    if entry.ready_at > now:
-        return f"attempt {entry.attempt + 1} at {when(entry.ready_at, now)}"
-    return "it is in line: its turn comes as soon as the quota and those before it allow"
+def _of_waiting(entry: LedgerEntry, around: Surroundings) -> str:
+    if around.holder is None:
+        return "it is in line, but nothing is running: `ingestor watch` or `ingestor backfill` goes on with it"
+    if around.folder is None:
+        return "it is in line, but its folder is not in the settings any more"
+    if entry.ready_at > around.now:
+        return f"attempt {entry.attempt + 1} at {when(entry.ready_at, around.now)}"
+    if around.waits_for is not None:
+        return f"it is in line; everything waits for {around.waits_for}"
+    return "it is in line: its turn comes after those before it, as fast as the quota allows"
+
+
+def _of_live(entry: LedgerEntry, around: Surroundings) -> str:
+    assert entry.expires_at is not None
+    renews = around.folder is not None and around.folder.renew != "never"
+    after = "it is uploaded again before that" if renews else "then the API deletes it; `ingestor renew` prevents that"
+    return f"its id is good until {when(entry.expires_at, around.now)}; {after}"

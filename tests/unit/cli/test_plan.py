@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from ingestor.app import UPLOAD_QUOTA_FACT
-from ingestor.cli.instants import parsed
 from ingestor.model import Purpose
+from ingestor.observe.instants import parsed
 from ingestor.policy.idempotency import content_id
 from ingestor.stages.fingerprint import fingerprint
 from tests.ledger_kit import content, source_of

@@ -124,7 +124,7 @@ async def test_the_story_is_told_latest_first_with_its_next_step(page: Page) -> 
     text = await page.text(f"/image?at={word_of(('inbox', 'one.jpg'))}")
     assert 0 < text.index("uploaded again, now") < text.index("uploaded as")
     assert "its id is good until" in text
-    assert "<code>ingestor renew</code> uploads it again" in text
+    assert "<code>ingestor renew</code> prevents that" in text
     assert "&lt;b&gt;launch&lt;/b&gt;" in text
     assert "data-copy=" in text
     assert content(1).digest in text

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.cli.instants import local, parsed, relative, rfc3339, when
+from ingestor.observe.instants import local, parsed, relative, rfc3339, when
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
