@@ -60,6 +60,7 @@ class Guard:
     async def around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             self._check_name(request)
+            _check_site(request)
             shown = self._check_token(request)
             request[KNOWN] = shown is not Shown.NOTHING
             if request.method == hdrs.METH_POST and shown is not Shown.TOKEN:
@@ -124,6 +125,13 @@ class Guard:
             return  # it carries the token itself
         if not self._site.access.is_form_proof(form.get("proof"), session_of(request)):
             raise web.HTTPForbidden(text="this form is from before a restart or another session: open the page again")
+
+
+def _check_site(request: web.Request) -> None:
+    """Another site may lead a browser here, but not have it ask for pictures or streams behind its user's back."""
+    site, mode = request.headers.get("Sec-Fetch-Site"), request.headers.get("Sec-Fetch-Mode")
+    if site in ("cross-site", "same-site") and mode != "navigate":
+        raise web.HTTPForbidden(text="asked for by another site's page")
 
 
 def host_of(host: str) -> str:

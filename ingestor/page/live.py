@@ -21,7 +21,7 @@ class Live:
         self._streams = 0
 
     def routes(self) -> Routes:
-        return [web.get("/events", self.stream)]
+        return [web.get("/events", self.stream, allow_head=False)]
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         if self._streams >= MOST_STREAMS:

@@ -53,6 +53,15 @@ def test_a_host_is_read_without_its_port() -> None:
     assert [host_of(host) for host in ("a:1", "a", "[::1]:5", "[::1]", "")] == ["a", "a", "::1", "::1", ""]
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_another_sites_page_may_lead_here_but_fetch_nothing(page: Page, site: str) -> None:
+    for path in ("/", "/events", "/thumbnail?at=x", "/metrics", "/static/page.css"):
+        answer = await page.get(path, headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"})
+        assert answer.status == 403, path
+    led = await page.get("/", headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"})
+    assert led.status == 200
+
+
 # -- forms
 
 

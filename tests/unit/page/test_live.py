@@ -33,6 +33,10 @@ async def test_silence_is_filled_so_that_the_stream_stays(page: Page) -> None:
         assert await stream.content.readuntil(b"\n\n") == b": nothing new\n\n"
 
 
+async def test_a_stream_has_no_head_alone(page: Page) -> None:
+    assert (await page.client.head("/events")).status == 405
+
+
 async def test_streams_end_with_the_page(page: Page) -> None:
     async with asyncio.timeout(20), page.client.get("/events") as stream:
         await stream.content.readuntil(b"\n\n")
