@@ -19,7 +19,7 @@ from ingestor.observe.wording import end_of, in_words, number, rate, size
 MOST_WORKERS = 8
 _WORDS = {"already_live": "already live", "duplicate": "duplicates"}
 _STYLES = {"quarantined": "bold red", "uploaded": "green", "renewed": "green", "replayed": "green"}
-_STAGE_CELLS = 11
+_STAGE_CELLS = 12
 _SLOW_SECONDS = 5.0
 
 
