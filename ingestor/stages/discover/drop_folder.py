@@ -118,7 +118,7 @@ class DropFolder:
         for entry in entries:
             name = entry.name
             try:
-                plain = name[name.rfind(".") :] in suffixes and name[0] not in SUSPICIOUS
+                plain = name.endswith(suffixes) and name[0] not in SUSPICIOUS
                 if plain and entry.is_file(follow_symlinks=False):
                     by_name[name] = _mark(entry.stat(follow_symlinks=False))
                 else:

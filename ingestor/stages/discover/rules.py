@@ -48,7 +48,8 @@ _IGNORED_DIRECTORY = _any_of(pattern.rstrip("/") for pattern in DEFAULT_IGNORES)
 
 SUSPICIOUS = ".~"
 """A name with an image's suffix is ignored only if it begins with one of these."""
-_SPELLINGS = SUFFIXES | {suffix.upper() for suffix in SUFFIXES}
+_COMMON = (".jpg", ".png", ".jpeg", ".webp", ".JPG")
+_SPELLINGS = (*_COMMON, *sorted({*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES)} - {*_COMMON}))
 
 
 class NameRules:
@@ -60,7 +61,7 @@ class NameRules:
         self._included = GitIgnoreSpec.from_lines(settings.include) if settings.include else None
         self._own_targets = frozenset(_own_targets(settings))
         has_patterns = self._excluded is not None or self._included is not None
-        self.plain_suffixes = frozenset() if has_patterns else frozenset(_SPELLINGS)
+        self.plain_suffixes = () if has_patterns else _SPELLINGS
         """A name with one of these that does not begin with one of `SUSPICIOUS`, is wanted without more ado."""
 
     def verdict(self, path: str) -> str | None:
