@@ -54,7 +54,9 @@ class Live:
                 await asyncio.wait_for(site.ending.wait(), LOOK_SECONDS)
 
     def _may_stay(self, request: web.Request) -> bool:
-        """A session that has ended takes its streams along; the next one asks for a token again."""
+        """Whether somebody is there, and may be: a session that has ended takes its streams along."""
+        if request.transport is None or request.transport.is_closing():
+            return False
         access = self._site.access
         by_token = hdrs.AUTHORIZATION in request.headers
         return access.is_open or by_token or access.has_session(session_of(request))

@@ -100,6 +100,9 @@ class Watched:
     def watch(self, page: Page) -> Page:
         page.set_default_timeout(SECONDS)
         page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
+        page.on(
+            "response", lambda answer: answer.status >= 500 and self.complaints.append(f"{answer.status} {answer.url}")
+        )
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
         return page
