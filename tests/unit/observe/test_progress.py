@@ -63,7 +63,7 @@ def test_on_a_terminal_the_run_is_drawn_and_gone_when_it_ends(screen: OpenScreen
         assert "1 uploaded" in lines
         assert "2.0 MB read · 1.0 MB sent · 30/min" in lines
         assert "quota bound: 30/min, done in 6 s" in lines
-        assert "  upload     products/a.jpg" in lines
+        assert "  upload      products/a.jpg" in lines
     assert terminal.seen() == []
     assert terminal.raw.rstrip().endswith(b"\x1b[2K")
     assert terminal.raw.count(b"\x1b[?25l") == terminal.raw.count(b"\x1b[?25h") == 1
@@ -85,7 +85,7 @@ def test_log_lines_appear_above_the_display_and_afterwards_where_they_did(screen
     with Progress(terminal.stream, FakeClock(), 4) as progress:
         progress.notice("stage", stage="upload", folder="products", path="a.jpg")
         log.notice("worker_lost", message="one")
-        shown(terminal, "  upload     products/a.jpg")
+        shown(terminal, "  upload      products/a.jpg")
     log.notice("worker_lost", message="two")
     lines = terminal.seen()
     assert [line.rpartition("message=")[2] for line in lines] == ["one", "two"]
