@@ -133,3 +133,17 @@ def test_an_unknown_event_changes_nothing(recent: Recent) -> None:
     before = recent.snapshot()
     recent.notice("something_new", folder="f", path="a")
     assert recent.snapshot() == before
+
+
+def test_whoever_shows_it_is_told_by_a_number_that_there_is_something_new(recent: Recent) -> None:
+    seen = [recent.changes]
+    recent.notice("something_new", folder="f")
+    recent.set_snapshot(Snapshot())
+    assert recent.changes == seen[-1], "nothing that is remembered"
+    recent.notice("found", folder="f", number=1)
+    seen.append(recent.changes)
+    recent.set_snapshot(Snapshot(quota_left=5))
+    seen.append(recent.changes)
+    recent.set_snapshot(Snapshot(quota_left=5))
+    assert seen == sorted(set(seen))
+    assert recent.changes == seen[-1], "the same as before"
