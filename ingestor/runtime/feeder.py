@@ -71,12 +71,13 @@ class Feeder:
         self._patience = patience
         self._revive = revive
         self._pending: dict[str, _Pending] = {}
+        self._taking = 0
         self._changed = asyncio.Event()
 
     @property
     def unsettled(self) -> int:
-        """How many files are not settled yet."""
-        return len(self._pending)
+        """How many files are not settled yet, or have, and are about to be in line."""
+        return len(self._pending) + self._taking
 
     def unsettled_paths(self) -> tuple[str, ...]:
         """Those that have no place in line yet."""
@@ -236,7 +237,11 @@ class Feeder:
         settled = [sighting for sighting in sightings if self._has_settled(sighting, lane)]
         if not settled:
             return
-        await until_disk_is_well(self._clock, self._observer, self._ledger.take, settled, lane, self._batch)
+        self._taking += len(settled)
+        try:
+            await until_disk_is_well(self._clock, self._observer, self._ledger.take, settled, lane, self._batch)
+        finally:
+            self._taking -= len(settled)
         self._observer.notice("found", folder=self.folder.name, number=len(settled))
         self._fed()
 
