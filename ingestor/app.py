@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ingestor import __version__
-from ingestor.errors import LedgerUnreadable
 from ingestor.files_api import ApiKey, Breaker, HttpFilesApi, ResilientFilesApi, Timeouts
 from ingestor.images import ImagePool, clear_spool
-from ingestor.ledger import LedgerLock, LedgerReader, SqliteLedger
 from ingestor.observe.cleaning import redact
 from ingestor.pipeline import Tools
-from ingestor.ports import Clock, NormaliseRules, Observer
+from ingestor.ports import Clock, Ledger, NormaliseRules, Observer
 from ingestor.quota import LocalQuota
-from ingestor.runtime.clock_watch import CLOCK_FACT, ClockWatch
+from ingestor.runtime.clock_watch import ClockWatch
 from ingestor.runtime.parts import Parts
 from ingestor.runtime.system_clock import SystemClock
 from ingestor.settings import FolderSettings, NormaliseSettings, Settings
@@ -62,48 +60,6 @@ def image_pool(settings: Settings) -> ImagePool:
         workers=settings.normalise.workers,
         image_timeout_seconds=settings.normalise.image_timeout,
     )
-
-
-@contextlib.asynccontextmanager
-async def open_ledger(
-    settings: Settings, *, clock: Clock | None = None, must_exist: bool = True
-) -> AsyncIterator[SqliteLedger]:
-    """The ledger, for whoever only reads or changes a row: the daemon may hold it meanwhile."""
-    ledger = SqliteLedger(settings.ledger, clock or SystemClock())
-    if must_exist and not ledger.exists:
-        raise LedgerUnreadable(
-            f"{settings.ledger}: there is no ledger yet; start `ingestor watch` or `ingestor backfill` first"
-        )
-    try:
-        await ledger.open()
-        SystemClock.correct(await ledger.fact(CLOCK_FACT) or 0.0)
-        yield ledger
-    finally:
-        await ledger.close()
-
-
-@contextlib.asynccontextmanager
-async def read_ledger(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[LedgerReader]:
-    """The ledger, for whoever only looks: nothing is made or changed. Raises `LedgerUnreadable` where there is none."""
-    ledger = LedgerReader(settings.ledger, clock or SystemClock())
-    try:
-        await ledger.open()
-        SystemClock.correct(await ledger.fact(CLOCK_FACT) or 0.0)
-        yield ledger
-    finally:
-        await ledger.close()
-
-
-@contextlib.asynccontextmanager
-async def hold_ledger(settings: Settings, what: str) -> AsyncIterator[SqliteLedger]:
-    """The ledger, with the right to ingest. Raises `LedgerHeld` where another process has it."""
-    lock = LedgerLock(settings.ledger, what)
-    lock.acquire()
-    try:
-        async with open_ledger(settings, must_exist=False) as ledger:
-            yield ledger
-    finally:
-        lock.release()
 
 
 @contextlib.asynccontextmanager
@@ -172,7 +128,7 @@ async def _address(settings: Settings) -> AsyncIterator[tuple[str, ApiKey]]:
     from ingestor.sandbox import DEFAULT_KEY, Sandbox, SandboxHeld, SandboxOptions
 
     key = ApiKey(environment={"AUROUS_API_KEY": DEFAULT_KEY})
-    sandbox = Sandbox(SandboxOptions(data_dir=settings.ledger.parent / "sandbox"))
+    sandbox = Sandbox(SandboxOptions(data_dir=settings.state_dir / "sandbox"))
     try:
         await sandbox.start()
     except SandboxHeld as held:
@@ -191,7 +147,7 @@ async def _address(settings: Settings) -> AsyncIterator[tuple[str, ApiKey]]:
 async def assemble(
     settings: Settings,
     *,
-    ledger: SqliteLedger,
+    ledger: Ledger,
     folders: Sequence[FolderSettings],
     observer: Observer,
     patient: bool,
@@ -211,7 +167,7 @@ async def assemble(
             stack.callback(watching.cancel)
         images = image_pool(settings)
         stack.push_async_callback(images.close)
-        spool = _spool(settings.ledger.parent / "spool")
+        spool = _spool(settings.state_dir / "spool")
         tools = Tools(
             folders={folder.name: folder for folder in folders},
             ledger=ledger,

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ingestor.ledger import SqliteLedger
-    from ingestor.ports import Clock, FilesApi
+    from ingestor.ports import Clock, FilesApi, Ledger
     from ingestor.runtime.upkeep import Verifier
     from ingestor.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    ledger: SqliteLedger
+    ledger: Ledger
     api: FilesApi
     clock: Clock
     verifier: Verifier
@@ -25,8 +24,9 @@ class Asking:
 @contextlib.asynccontextmanager
 async def asking(settings: Settings) -> AsyncIterator[Asking]:
     """Raises `LedgerUnreadable` where there is no ledger yet."""
-    from ingestor.app import open_api, open_ledger
+    from ingestor.app import open_api
     from ingestor.observe.logs import LogObserver, configure_logs
+    from ingestor.runtime.opening import open_ledger
     from ingestor.runtime.system_clock import SystemClock
     from ingestor.runtime.upkeep import Verifier
     from ingestor.stages.manifest import Manifest

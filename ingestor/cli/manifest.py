@@ -42,8 +42,8 @@ def command(
 
 
 async def _export(settings: Settings, form: str, folder: str | None, output: Path | None, *, live: bool) -> None:
-    from ingestor.app import read_ledger
     from ingestor.cli.exporting import known_folder, open_output, present_lines, writer_of
+    from ingestor.runtime.opening import read_ledger
 
     async with read_ledger(settings) as ledger:
         if folder is not None:
@@ -56,8 +56,8 @@ async def _export(settings: Settings, form: str, folder: str | None, output: Pat
 
 
 async def _compact(settings: Settings, *, json: bool) -> None:
-    from ingestor.app import open_ledger
     from ingestor.observe.wording import number
+    from ingestor.runtime.opening import open_ledger
     from ingestor.stages.manifest import Manifest
 
     async with open_ledger(settings) as ledger:

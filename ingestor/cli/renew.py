@@ -47,14 +47,15 @@ async def _renew(
     settings: Settings, wanted: list[str], within: str | None, folder: str | None, limits: Limits, *, json: bool
 ) -> Report | None:
     """None where a running daemon does the work."""
-    from ingestor.app import assemble, hold_ledger, open_ledger
+    from ingestor.app import assemble
     from ingestor.cli.screen import Screen
     from ingestor.cli.selecting import adhoc_folders
     from ingestor.cli.signals import on_signals
-    from ingestor.ledger import holder_of
+    from ingestor.ledger.place import holder_at
     from ingestor.runtime.backfill import Backfill
+    from ingestor.runtime.opening import hold_ledger, open_ledger
 
-    if holder_of(settings.ledger) is not None:
+    if holder_at(settings) is not None:
         async with open_ledger(settings) as ledger:
             number = await _put_in_line(settings, ledger, wanted, within, folder, None)
         _handed_over(number, json=json)

@@ -31,10 +31,10 @@ def command(
 
 
 async def _retry(settings: Settings, paths: list[str], reason: str | None, *, json: bool) -> None:
-    from ingestor.app import open_ledger
     from ingestor.cli.naming import entries_named
-    from ingestor.ledger import holder_of
+    from ingestor.ledger.place import holder_at
     from ingestor.model import SourceState
+    from ingestor.runtime.opening import open_ledger
     from ingestor.runtime.upkeep import every, put_back
 
     async with open_ledger(settings) as ledger:
@@ -52,7 +52,7 @@ async def _retry(settings: Settings, paths: list[str], reason: str | None, *, js
         errors = [{"path": f"{one.entry.folder}/{one.entry.path}", "message": one.error} for one in failed]
         out_json({"put_back": number, "not_quarantined": len(entries) - len(quarantined), "problems": errors})
     else:
-        taken = "`ingestor watch` takes them now" if holder_of(settings.ledger) else "the next run takes them"
+        taken = "`ingestor watch` takes them now" if holder_at(settings) else "the next run takes them"
         out(f"{number} quarantined images are back in line" + (f"; {taken}" if number else ""))
     if failed:
         raise Failed(Exit.QUARANTINED, f"{len(failed)} could not be put back, such as: {failed[0].error}")

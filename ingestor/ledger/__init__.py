@@ -3,5 +3,6 @@
 from ingestor.ledger.lock import LedgerLock, holder_of
 from ingestor.ledger.reader import LedgerReader
 from ingestor.ledger.sqlite import SqliteLedger
+from ingestor.ledger.sqlite_reader import SqliteBrowser, SqliteReader
 
-__all__ = ["LedgerLock", "LedgerReader", "SqliteLedger", "holder_of"]
+__all__ = ["LedgerLock", "LedgerReader", "SqliteBrowser", "SqliteLedger", "SqliteReader", "holder_of"]

@@ -20,6 +20,18 @@ def revision_of(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
+def check_readable(connection: Connection, name: str) -> None:
+    """Raises `LedgerUnreadable` unless this is a ledger with the schema that this program reads."""
+    revision = revision_of(connection)
+    if revision is None:
+        raise LedgerUnreadable(f"{name}: this is no ledger; name another place in the setting `ledger`")
+    if revision != REVISION:
+        raise LedgerUnreadable(
+            f"{name}: this ledger has schema {revision}, this program reads {REVISION}; an older one is brought up to "
+            "date by `ingestor watch` or `ingestor backfill`, a newer one needs a newer ingestor"
+        )
+
+
 def migrate(connection: Connection, name: str) -> bool:
     """Upgrade to `REVISION`; True if there was anything to do.
 
@@ -30,7 +42,7 @@ def migrate(connection: Connection, name: str) -> bool:
         return False
     if present is None and inspect(connection).get_table_names():
         raise LedgerUnreadable(
-            f"{name}: this database belongs to another program; name another file in the setting `ledger`"
+            f"{name}: this database belongs to another program; name another place in the setting `ledger`"
         )
     # Alembic takes 0.2 s to import, and almost every start has nothing to migrate.
     from alembic import command
@@ -49,7 +61,7 @@ def migrate(connection: Connection, name: str) -> bool:
         if script is None:
             raise LedgerUnreadable(
                 f"{name}: this ledger was written by a newer ingestor (schema {present}, this program knows "
-                f"{REVISION}); run that version, or name another file in the setting `ledger`"
+                f"{REVISION}); run that version, or name another place in the setting `ledger`"
             )
     command.upgrade(config, "head")
     return True

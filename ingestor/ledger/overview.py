@@ -202,6 +202,7 @@ def standing_of(connection: Connection, content_ids: Sequence[ContentId]) -> Map
     }
 
 
-def check(connection: Connection) -> Sequence[str]:
+def quick_check(connection: Connection) -> Sequence[str]:
+    """What SQLite finds wrong with its file."""
     found: list[Any] = list(connection.exec_driver_sql("PRAGMA quick_check(3)").scalars())
     return [] if found == ["ok"] else [str(one) for one in found]

@@ -1,4 +1,4 @@
-"""The ledger for whoever only looks: nothing in it, and no file beside it, is made or changed.
+"""The ledger for whoever only looks: nothing in it is made or changed.
 
 A daemon, also one of another version, may work on it meanwhile.
 """
@@ -6,74 +6,54 @@ A daemon, also one of another version, may work on it meanwhile.
 from __future__ import annotations
 
 import asyncio
-import os
-import sqlite3
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, Concatenate
-from urllib.parse import quote
+from typing import Concatenate
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import StaticPool
 
-from ingestor.errors import LedgerError, LedgerUnreadable
+from ingestor.errors import LedgerError
 from ingestor.ledger import overview
-from ingestor.ledger.faults import translated
-from ingestor.ledger.migrate import revision_of
+from ingestor.ledger.migrate import check_readable, revision_of
 from ingestor.ledger.overview import Quarantine, Stand
-from ingestor.ledger.schema import REVISION
 from ingestor.ledger.sql import P, SqlLedger, T
 from ingestor.model import ContentId, HistoryEntry, LedgerEntry
 from ingestor.ports import Clock
-
-_BUSY_SECONDS = 30.0
 
 
 class LedgerReader(SqlLedger):
     """The questions of `SqlLedger` and those of operators; what would change something raises `LedgerError`."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, name: str, clock: Clock, engine: Engine) -> None:
         super().__init__(clock)
-        self.path = path
-        self._engine = create_engine("sqlite://", creator=self._connect, poolclass=StaticPool)
-        event.listen(self._engine, "begin", _begin)
-        self._connection: sqlite3.Connection | None = None
+        self.name = name
+        self._engine = engine
         # One question after another: a thread that nobody waits for any more is still at its question.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-look")
 
     async def open(self) -> None:
         """Raises `LedgerUnreadable` where there is none, or one that this program cannot read; or `DiskFault`."""
-        if not self.path.exists():
-            raise LedgerUnreadable(
-                f"{self.path}: there is no ledger yet; `ingestor watch` or `ingestor backfill` makes it"
-            )
-        revision = await self._read(revision_of)
-        if revision is None:
-            raise LedgerUnreadable(f"{self.path}: this is no ledger; name another file in the setting `ledger`")
-        if revision != REVISION:
-            raise LedgerUnreadable(
-                f"{self.path}: this ledger has schema {revision}, this program reads {REVISION}; an older one is "
-                "brought up to date by `ingestor watch` or `ingestor backfill`, a newer one needs a newer ingestor"
-            )
+        await self._read(lambda connection: check_readable(connection, self.name))
+
+    async def exists(self) -> bool:
+        """Whether there is a ledger, readable or not. Raises `DiskFault` where that cannot be told."""
+        return await self._read(revision_of) is not None
 
     async def close(self) -> None:
         """A question that is under way ends with it; nobody waits for its answer any more."""
-        if self._connection is not None:
-            self._connection.interrupt()
+        self._interrupt()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
         self._thread.shutdown(wait=False)
 
-    def _connect(self) -> sqlite3.Connection:
-        # Read and write, for that alone tidies up what SQLite puts beside a file in WAL mode; but never a change.
-        address = f"file:{quote(os.fsencode(self.path))}?mode=rw"
-        connection = sqlite3.connect(address, uri=True, check_same_thread=False, timeout=_BUSY_SECONDS)
-        connection.isolation_level = None
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        self._connection = connection
-        return connection
+    @abstractmethod
+    def _interrupt(self) -> None:
+        """End the question that is under way."""
+
+    @abstractmethod
+    def _translated(self, error: DBAPIError) -> Exception:
+        """What the database's error stands for."""
 
     async def _read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
@@ -86,10 +66,14 @@ class LedgerReader(SqlLedger):
             with self._engine.connect() as connection:
                 return run(connection)
         except DBAPIError as error:
-            raise translated(self.path, error) from error
+            raise self._translated(error) from error
 
     async def _write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        raise LedgerError(f"{self.path}: a fault of ingestor: this ledger was opened for reading only")
+        raise LedgerError(f"{self.name}: a fault of ingestor: this ledger was opened for reading only")
+
+    @abstractmethod
+    async def check(self) -> Sequence[str]:
+        """What the database finds wrong with itself; empty: nothing."""
 
     # -- operators' questions
 
@@ -139,11 +123,3 @@ class LedgerReader(SqlLedger):
     async def standing_of(self, content_ids: Sequence[ContentId]) -> Mapping[ContentId, overview.Held]:
         """Where these contents stand; those that are not known are left out."""
         return await self._read(overview.standing_of, content_ids)
-
-    async def check(self) -> Sequence[str]:
-        """What SQLite finds wrong with the file; empty: nothing."""
-        return await self._read(overview.check)
-
-
-def _begin(connection: Connection) -> Any:
-    connection.exec_driver_sql("BEGIN")

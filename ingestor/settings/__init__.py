@@ -3,11 +3,13 @@
 `shape` is what there is to set; `load` reads it; `settings_schema` describes it to editors.
 """
 
+from ingestor.settings.database import DatabaseUrl
 from ingestor.settings.loading import adhoc_folder, load, survey
 from ingestor.settings.metadata import PLACEHOLDERS
 from ingestor.settings.schema import settings_schema
 from ingestor.settings.shape import (
     ApiSettings,
+    ClusterSettings,
     FolderSettings,
     HookSettings,
     HooksSettings,
@@ -32,6 +34,8 @@ __all__ = [
     "AfterAction",
     "AfterKind",
     "ApiSettings",
+    "ClusterSettings",
+    "DatabaseUrl",
     "FolderSettings",
     "HookSettings",
     "HooksSettings",

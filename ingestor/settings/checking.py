@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ingestor.disk import others_may_use
+from ingestor.settings.database import DatabaseUrl
 from ingestor.settings.places import Loc
 from ingestor.settings.shape import FolderSettings, HooksSettings, Settings
 from ingestor.settings.values import AfterAction, is_loopback
@@ -35,6 +36,7 @@ def mistakes(settings: Settings, folders: Numbered) -> Iterator[Mistake]:
     for number, folder in folders:
         yield from _hook_mistakes(number, folder)
     yield from _state_files(settings)
+    yield from _shared(settings, folders)
     yield from _status(settings)
 
 
@@ -140,9 +142,12 @@ def _hook_mistakes(number: int, folder: FolderSettings) -> Iterator[Mistake]:
 
 
 def _state_files(settings: Settings) -> Iterator[Mistake]:
-    if real(settings.ledger) == real(settings.manifest):
+    files = {"ledger": settings.ledger, "manifest": settings.manifest}
+    if isinstance(settings.ledger, Path) and real(settings.ledger) == real(settings.manifest):
         yield ("manifest",), "is the same file as the ledger; give each its own"
-    for key, path in (("ledger", settings.ledger), ("manifest", settings.manifest)):
+    for key, path in files.items():
+        if not isinstance(path, Path):
+            continue
         try:
             if stat.S_ISDIR(path.stat().st_mode):
                 yield (key,), f"{quoted(path)} is a folder; name a file"
@@ -150,6 +155,16 @@ def _state_files(settings: Settings) -> Iterator[Mistake]:
             pass  # it is made with the first run
         except OSError as error:
             yield (key,), _unusable(path, error)
+
+
+def _shared(settings: Settings, folders: Numbered) -> Iterator[Mistake]:
+    """What only machines with a common ledger can share."""
+    if isinstance(settings.ledger, DatabaseUrl):
+        return
+    for number, folder in folders:
+        if folder.shared:
+            said = "needs a ledger that other machines reach: set ledger: postgresql://…, or leave this out"
+            yield ("folders", number, "shared"), said
 
 
 def _unusable(path: Path, error: OSError) -> str:

@@ -16,7 +16,6 @@ from ingestor.errors import Problem, SettingsError
 from ingestor.model import Metadata
 from ingestor.settings.checking import folder_mistakes, mistakes
 from ingestor.settings.environment import CONFIG_VARIABLE, lay_environment
-from ingestor.settings.not_yet import take_out_not_yet
 from ingestor.settings.places import Layer, Loc, Place
 from ingestor.settings.reading import FILE_BYTES, read_yaml
 from ingestor.settings.shape import FolderSettings, Section, Settings
@@ -138,7 +137,7 @@ def _lay_overrides(layer: Layer, overrides: Mapping[str, Any]) -> Iterator[Probl
 
 def _check(layer: Layer, file: Path) -> tuple[Settings, list[Problem]]:
     """The settings as far as they can be read, and every mistake: in values first, then between settings."""
-    problems = [layer.problem(loc, said) for loc, said in take_out_not_yet(layer)]
+    problems: list[Problem] = []
     context = {"root": file.parent}
     broken: set[int] = set()
     for _round in range(3):  # mend what is wrong, so that the rest is checked too; one round is usually enough

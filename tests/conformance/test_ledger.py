@@ -25,7 +25,24 @@ def _sqlite(folder: Path, clock: FakeClock) -> Ledger:
     return SqliteLedger(empty_ledger_in(folder), clock)
 
 
-MAKERS: dict[str, Maker] = {"sqlite": _sqlite}
+def _postgresql(folder: Path, clock: FakeClock) -> Ledger:
+    from ingestor.ledger.postgres import PostgresLedger
+    from tests.postgres_kit import database, new_database
+
+    return PostgresLedger(database(new_database()), clock, station="here")
+
+
+MAKERS: dict[str, Maker] = {"sqlite": _sqlite, "postgresql": _postgresql}
+
+
+def reopened(ledger: Ledger, clock: FakeClock) -> Ledger:
+    """The same ledger in another life of the program; still to be opened."""
+    if isinstance(ledger, SqliteLedger):
+        return SqliteLedger(ledger.path, clock)
+    from ingestor.ledger.postgres import PostgresLedger
+
+    assert isinstance(ledger, PostgresLedger)
+    return PostgresLedger(ledger.database, clock, station="here")
 
 
 @pytest.fixture

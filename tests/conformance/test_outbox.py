@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ingestor.ports import Ledger
-from tests.conformance.test_ledger import MAKERS
+from tests.conformance.test_ledger import MAKERS, reopened
 from tests.fakes import FakeClock
 from tests.ledger_kit import LIFETIME, Walk, content, sighting
 
@@ -153,7 +153,7 @@ async def test_nothing_is_missed_between_two_lives(ledger: Ledger, walk: Walk, c
     await ledger.keep_targets(["t"])
     await walk.uploaded(A, ONE)
     await ledger.close()
-    next_life: Any = type(ledger)(ledger.path, clock)  # type: ignore[attr-defined, call-arg]
+    next_life: Any = reopened(ledger, clock)
     await next_life.open()
     assert await next_life.keep_targets(["t"]) == 0
     await next_life.enqueue(EVERYTHING)

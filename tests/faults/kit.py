@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ingestor.app import assemble, open_ledger
+from ingestor.app import assemble
+from ingestor.runtime.opening import open_ledger
 from ingestor.ledger import SqliteLedger
 from ingestor.model import LedgerEntry
 from ingestor.observe.recent import Recent

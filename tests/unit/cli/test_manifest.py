@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ingestor.cli import exporting
-from ingestor.ledger import LedgerReader
+from ingestor.ledger import SqliteReader
 from ingestor.model import HistoryEntry
 from ingestor.stages.manifest import Manifest
 from tests.ledger_kit import content
@@ -228,7 +228,7 @@ def test_what_happens_meanwhile_is_not_half_in_it(corner: Corner, monkeypatch: p
     async def story(ledger: Filled) -> None:
         await ledger.live("a.jpg", 1)
         await ledger.live("b.jpg", 2)
-        reader = LedgerReader(corner.ledger, ledger.clock)
+        reader = SqliteReader(corner.ledger, ledger.clock)
         seen = []
         async for line in exporting.present_lines(reader, folder=None, live=False):
             if not seen:

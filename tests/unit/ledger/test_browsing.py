@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from ingestor.ledger import SqliteLedger, browsing
+from ingestor.ledger import SqliteBrowser, SqliteLedger, browsing
 from ingestor.ledger.browsing import LedgerBrowser, Sought, is_rare
 from ingestor.ledger.totals import Totals
 from ingestor.model import Lane
@@ -37,7 +37,7 @@ def walk(ledger: SqliteLedger, clock: FakeClock) -> Walk:
 
 @pytest.fixture
 async def browser(ledger: SqliteLedger, clock: FakeClock) -> AsyncIterator[LedgerBrowser]:
-    made = LedgerBrowser(ledger.path, clock)
+    made = SqliteBrowser(ledger.path, clock)
     await made.open()
     yield made
     await made.close()
@@ -237,7 +237,7 @@ async def test_who_waits_to_be_renewed_has_not_waited_since_it_was_found(browser
 
 
 async def test_closing_ends_a_question_that_nobody_waits_for_any_more(ledger: SqliteLedger, clock: FakeClock) -> None:
-    reader = LedgerBrowser(ledger.path, clock)
+    reader = SqliteBrowser(ledger.path, clock)
     await reader.open()
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
     begun = threading.Event()

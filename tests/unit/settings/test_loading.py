@@ -21,7 +21,7 @@ api:
   timeout: 5s
   concurrency: 65
   quota: {burst: 0, per_minute: many}
-ledger: postgresql://host/db
+ledger: postgresql+psycopg2://u:pw@host/db
 manifset: x
 normalise:
   longest_side_px: 5000
@@ -64,7 +64,8 @@ FILE:8: api.timeout: is written twice; the first is on line 7; keep one of the t
 FILE:9: api.concurrency: 65 is out of range; write a number from 1 to 64
 FILE:10: api.quota.burst: 0 is out of range; write a number from 1 to 1000000
 FILE:10: api.quota.per_minute: "many" is not a whole number; write one from 1 to 1000000
-FILE:11: ledger: a ledger on PostgreSQL is not supported yet; write the path of an SQLite file such as var/ledger.db
+FILE:11: ledger: is the address of something that is no PostgreSQL database; write one such as \
+postgresql://user@host/ingestor (the password in it, in PGPASSWORD or in ~/.pgpass)
 FILE:12: manifset: unknown setting; did you mean manifest?
 FILE:14: normalise.longest_side_px: 5000 is out of range; write a number from 1 to 4096
 FILE:15: normalise.max_bytes: "50MB" is out of range; write from 1kB to 10MB
@@ -160,11 +161,13 @@ def test_defaults_are_those_of_the_interface(file: Any) -> None:
                 "renew": "never",
                 "on": {"uploaded": [], "quarantined": [], "expiring": [], "expired": []},
                 "expiring_before": "60m",
+                "shared": False,
             }
         ],
         "log": {"level": "info", "format": "auto"},
         "status": {"listen": "127.0.0.1:8787", "token_file": None},
         "drain": "30s",
+        "cluster": {"station": None, "manifest": "cluster", "stale": "30s"},
     }
 
 

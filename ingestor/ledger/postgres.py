@@ -1,0 +1,69 @@
+"""The ledger on PostgreSQL, for several machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from ingestor.errors import DiskFault
+from ingestor.ledger.grouped import GroupedLedger
+from ingestor.ledger.migrate import migrate
+from ingestor.ledger.own_facts import OwnFacts
+from ingestor.ledger.postgres_database import Database
+from ingestor.ledger.postgres_locks import Locks
+from ingestor.ports import Clock
+
+_READERS = 2
+
+_OTHERS_ORDER = text(
+    """
+    SELECT table_name, column_name FROM information_schema.columns
+    WHERE table_schema = current_schema() AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'
+    AND table_name = ANY (:tables)
+    """
+)
+
+
+class PostgresLedger(OwnFacts, GroupedLedger):
+    """See `SqlLedger`. A database that cannot be reached is a `DiskFault` with the reason `ledger`."""
+
+    def __init__(self, database: Database, clock: Clock, *, station: str, own_facts: Sequence[str] = ()) -> None:
+        """`own_facts`: those that are kept for each station by itself."""
+        writer, reader = database.writer(), database.engine(_READERS, reads_only=True)
+        super().__init__(database.name, clock, writer=writer, reader=reader, readers=_READERS)
+        self.database = database
+        self.own_facts = frozenset(own_facts)
+        self.station = station
+        self.locks = Locks(database)
+
+    async def open(self) -> None:
+        """Create or migrate, one program at a time. Raises `LedgerUnreadable` or `DiskFault`."""
+        await self._write(_prepare, self.name)
+
+    async def shift_line(self, seconds: float) -> None:
+        """Nothing: whose turn it is goes by the database's clock, which all have in common."""
+
+    async def close(self) -> None:
+        await super().close()
+        await self.locks.close()
+
+    def _translated(self, error: DBAPIError) -> Exception:
+        return self.database.translated(error)
+
+    def _fails_all(self, fault: Exception) -> bool:
+        return isinstance(fault, DiskFault)
+
+
+def _prepare(connection: Connection, name: str) -> None:
+    if migrate(connection, name):
+        _order_by_bytes(connection)
+
+
+def _order_by_bytes(connection: Connection) -> None:
+    """Text is compared byte by byte, as SQLite does it, whatever language the database was made for."""
+    from ingestor.ledger.schema import metadata
+
+    for table, column in connection.execute(_OTHERS_ORDER, {"tables": list(metadata.tables)}).all():
+        connection.exec_driver_sql(f'ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE text COLLATE "C"')
