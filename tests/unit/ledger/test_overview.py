@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestor.ledger import LedgerReader, SqliteLedger
+from ingestor.ledger import SqliteLedger, SqliteReader
 from ingestor.ledger.overview import STATES
 from ingestor.model import ContentId, State
 from tests.fakes import FakeClock
@@ -20,7 +20,7 @@ from tests.ledger_kit import Walk, content, sighting
 class Shelf:
     walk: Walk
     clock: FakeClock
-    reader: LedgerReader
+    reader: SqliteReader
 
     async def counts(self) -> dict[tuple[str, str], int]:
         return {(stand.folder, stand.state): stand.number for stand in await self.reader.stands()}
@@ -31,7 +31,7 @@ async def shelf(tmp_path: Path) -> AsyncIterator[Shelf]:
     clock = FakeClock()
     ledger = SqliteLedger(tmp_path / "ledger.db", clock)
     await ledger.open()
-    reader = LedgerReader(ledger.path, clock)
+    reader = SqliteReader(ledger.path, clock)
     await reader.open()
     yield Shelf(Walk(ledger, clock), clock, reader)
     await reader.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ingestor.errors import LedgerError, LedgerUnreadable
-from ingestor.ledger import LedgerReader, SqliteLedger
+from ingestor.ledger import SqliteLedger, SqliteReader
 from ingestor.model import Lane
 from tests.fakes import FakeClock
 from tests.ledger_kit import Walk, content, sighting
@@ -30,27 +30,27 @@ async def ledger(tmp_path: Path, clock: FakeClock) -> AsyncIterator[SqliteLedger
 
 
 @pytest.fixture
-async def reader(ledger: SqliteLedger, clock: FakeClock) -> AsyncIterator[LedgerReader]:
-    reader = LedgerReader(ledger.path, clock)
+async def reader(ledger: SqliteLedger, clock: FakeClock) -> AsyncIterator[SqliteReader]:
+    reader = SqliteReader(ledger.path, clock)
     await reader.open()
     yield reader
     await reader.close()
 
 
 async def test_it_sees_what_the_daemon_writes_meanwhile(
-    ledger: SqliteLedger, reader: LedgerReader, clock: FakeClock
+    ledger: SqliteLedger, reader: SqliteReader, clock: FakeClock
 ) -> None:
     assert await reader.live_ids() == 0
     await Walk(ledger, clock).uploaded(sighting(), content())
     assert await reader.live_ids() == 1
 
 
-async def test_it_changes_nothing(reader: LedgerReader) -> None:
+async def test_it_changes_nothing(reader: SqliteReader) -> None:
     with pytest.raises(LedgerError, match="opened for reading only"):
         await reader.take([sighting()], Lane.FRESH, None)
 
 
-async def test_the_database_itself_refuses_a_change(reader: LedgerReader) -> None:
+async def test_the_database_itself_refuses_a_change(reader: SqliteReader) -> None:
     def change(connection: object) -> None:
         connection.exec_driver_sql("DELETE FROM facts")  # type: ignore[attr-defined]
 
@@ -64,7 +64,7 @@ async def test_it_leaves_no_file_behind(tmp_path: Path, clock: FakeClock) -> Non
     await ledger.open()
     await ledger.close()
     before = path.read_bytes()
-    reader = LedgerReader(path, clock)
+    reader = SqliteReader(path, clock)
     await reader.open()
     await reader.stands()
     await reader.close()
@@ -73,7 +73,7 @@ async def test_it_leaves_no_file_behind(tmp_path: Path, clock: FakeClock) -> Non
 
 
 async def test_it_makes_no_ledger_where_there_is_none(tmp_path: Path, clock: FakeClock) -> None:
-    reader = LedgerReader(tmp_path / "var" / "ledger.db", clock)
+    reader = SqliteReader(tmp_path / "var" / "ledger.db", clock)
     with pytest.raises(LedgerUnreadable, match="there is no ledger yet"):
         await reader.open()
     await reader.close()
@@ -95,7 +95,7 @@ async def test_another_schema_is_refused_and_never_migrated(
         database.execute(change)
     database.close()
     before = ledger.path.read_bytes()
-    reader = LedgerReader(ledger.path, clock)
+    reader = SqliteReader(ledger.path, clock)
     with pytest.raises(LedgerUnreadable, match=words):
         await reader.open()
     await reader.close()
@@ -104,7 +104,7 @@ async def test_another_schema_is_refused_and_never_migrated(
 
 async def test_a_file_that_is_no_database_is_called_corrupt(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "ledger.db").write_bytes(b"not a database at all, not even nearly" * 100)
-    reader = LedgerReader(tmp_path / "ledger.db", clock)
+    reader = SqliteReader(tmp_path / "ledger.db", clock)
     with pytest.raises(LedgerUnreadable, match="corrupt"):
         await reader.open()
     await reader.close()
@@ -117,11 +117,11 @@ async def test_any_file_name_will_do(tmp_path: Path, clock: FakeClock, name: str
     await ledger.open()
     await ledger.close()
     plain.rename(tmp_path / name)
-    reader = LedgerReader(tmp_path / name, clock)
+    reader = SqliteReader(tmp_path / name, clock)
     await reader.open()
     assert await reader.stands() == []
     await reader.close()
 
 
-async def test_a_sound_ledger_has_no_damage(reader: LedgerReader) -> None:
+async def test_a_sound_ledger_has_no_damage(reader: SqliteReader) -> None:
     assert await reader.check() == []
