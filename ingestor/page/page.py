@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from ingestor.ledger.browsing import LedgerBrowser
+from ingestor.ledger.place import browser_at
 from ingestor.observe.metrics import Metrics
 from ingestor.observe.recent import Recent
 from ingestor.page.access import Access
@@ -63,10 +63,7 @@ class StatusPage:
         """The page's parts, with readers of the ledger that are its own."""
         parts = self._parts
         async with contextlib.AsyncExitStack() as stack:
-            browser, counter = (
-                LedgerBrowser(parts.settings.ledger, parts.clock),
-                LedgerBrowser(parts.settings.ledger, parts.clock),
-            )
+            browser, counter = (browser_at(parts.settings, parts.clock) for _ in range(2))
             for reader in (browser, counter):
                 stack.push_async_callback(reader.close)
             retrying = Retrying(ledger=parts.ledger, browser=browser, clock=parts.clock)
