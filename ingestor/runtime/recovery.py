@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from ingestor.errors import DiskFault, SourceNotReady
 from ingestor.model import LedgerEntry, SourceFile, SourceState
@@ -35,13 +37,23 @@ async def _finish_moved(folder: FolderSettings, tools: Tools) -> None:
         return
     async for entry in _pages(folder, SourceState.WAITING, tools):
         source = _source_of(entry)
-        if os.path.lexists(source.absolute):
+        if _is_file(source.absolute):
             continue
         gone_to = await _where_it_went(entry, folder, source) if entry.file_id is not None else None
         if gone_to is not None:
             await tools.ledger.finish(source, gone_to)
         else:
             await tools.ledger.vanish(entry.folder, entry.path, f"{source.absolute}: is gone")
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file is there still, and not something else that has its name by now."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # it cannot be told; nothing is concluded
 
 
 async def _where_it_went(entry: LedgerEntry, folder: FolderSettings, source: SourceFile) -> str | None:

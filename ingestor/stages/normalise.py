@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from ingestor.errors import SourceNotReady
+from ingestor.errors import ImageRejected, SourceNotReady
 from ingestor.model import Digest, FileIdentity, Payload, SourceFile
 from ingestor.ports import ImageWorker
 
@@ -18,20 +18,31 @@ async def normalise(source: SourceFile, digest: Digest, images: ImageWorker, spo
 
     Raises `ImageRejected`, `SourceNotReady`, `DiskFault`, `ImageWorkerLost`.
     """
-    payload = await images.normalise(source.absolute, spool)
     try:
-        _check_unchanged(source, digest, payload)
+        payload = await images.normalise(source.absolute, spool)
+    except (ImageRejected, SourceNotReady):
+        # What the worker found fault with is what was hashed only if nothing has changed since.
+        _check_same(source)
+        raise
+    try:
+        _check_same(source)
+        if payload.is_source and payload.sha256 != digest:
+            raise _changed(source)
         yield payload
     finally:
         if not payload.is_source:
             payload.file.unlink(missing_ok=True)
 
 
-def _check_unchanged(source: SourceFile, digest: Digest, payload: Payload) -> None:
-    """The worker read the file anew: what it saw is what was hashed only if nothing has changed since."""
+def _check_same(source: SourceFile) -> None:
+    """The worker reads the file anew, which may be another one by then. Raises `SourceNotReady`."""
     try:
         same = FileIdentity.of(os.lstat(source.absolute)) == source.identity
     except OSError as error:
         raise SourceNotReady("vanished", f"{source.absolute}: gone while it was made fit") from error
-    if not same or (payload.is_source and payload.sha256 != digest):
-        raise SourceNotReady("changed", f"{source.absolute}: changed while it was made fit")
+    if not same:
+        raise _changed(source)
+
+
+def _changed(source: SourceFile) -> SourceNotReady:
+    return SourceNotReady("changed", f"{source.absolute}: changed while it was made fit")
