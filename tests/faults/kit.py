@@ -17,12 +17,12 @@ import pytest
 from PIL import Image
 
 from ingestor.app import assemble
-from ingestor.runtime.opening import open_ledger
 from ingestor.ledger import SqliteLedger
 from ingestor.model import LedgerEntry
 from ingestor.observe.recent import Recent
 from ingestor.runtime.backfill import Backfill, Limits, Report, Selection
 from ingestor.runtime.daemon import Daemon
+from ingestor.runtime.opening import open_ledger
 from ingestor.runtime.parts import Parts
 from ingestor.settings import load
 from tests.fakes import RecordingObserver

@@ -8,7 +8,6 @@ bad is quarantined, no content has two files, and every file that is gone from i
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -20,7 +19,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -407,7 +405,7 @@ class Machine(RuleBasedStateMachine):
                 assert content in self.world.bytes_below("done") | self.world.bytes_below("bad"), f"{place} is lost"
 
     async def _told(self, program: Program) -> dict[Place, list[tuple[str, str | None]]]:
-        """Event and digest of each line; by the ledger too: a manifest that was cut lacks lines until the next start."""
+        """Event and digest of each line. By the ledger too: a manifest that was cut lacks some until the next start."""
         manifest = self.world.settings.manifest
         text = manifest.read_text() if manifest.exists() else ""
         lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
