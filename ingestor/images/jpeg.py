@@ -91,13 +91,21 @@ def scale(size: Size, wanted: Size) -> Scale:
 
 
 def _decoded(data: bytes, size: Size, *, strict: bool) -> Image.Image:
-    kind = simplejpeg.decode_jpeg_header(data, strict=False)[2]
+    kind = _kind(data)
     space, mode = _MODES.get(kind, ("RGBX", "RGBX"))
     pixels = simplejpeg.decode_jpeg(data, space, min_width=size.width, min_height=size.height, strict=strict)
     height, width = pixels.shape[:2]
     image = Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
     # Adobe stores CMYK inverted; that others do not is nowhere told, and browsers and Pillow expect it of all.
     return ImageChops.invert(image) if mode == "CMYK" else image
+
+
+def _kind(data: bytes) -> str:
+    try:
+        return str(simplejpeg.decode_jpeg_header(data, strict=False)[2])
+    except KeyError as error:
+        # A colour space that the library has no name for.
+        raise NotReadHere(f"colour space {error}") from error
 
 
 def _damage_of_a_progressive(data: bytes) -> str | None:
@@ -108,7 +116,7 @@ def _damage_of_a_progressive(data: bytes) -> str | None:
 
 
 def _read_all(data: bytes, *, strict: bool = True) -> None:
-    kind = simplejpeg.decode_jpeg_header(data, strict=False)[2]
+    kind = _kind(data)
     space = _CHECKED_AS.get(kind, "RGBX")
     simplejpeg.decode_jpeg(data, space, min_factor=CHECK_FACTOR, min_height=1, min_width=1, strict=strict)
 

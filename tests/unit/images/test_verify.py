@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from ingestor.errors import ImageRejected
+from ingestor.images import encode, verify
+from ingestor.images.fitting import Fitted
+from ingestor.images.style import JpegStyle
+from ingestor.policy.sizing import Size
+from tests import image_kit as kit
+
+WRITERS = {
+    "JPEG": lambda image: encode.jpeg(image, 90, JpegStyle()),
+    "PNG": encode.png,
+    "WEBP": lambda image: encode.webp(image, 90),
+}
+
+
+def fitted(name: str, data: bytes, size: tuple[int, int]) -> Fitted:
+    return Fitted(format=name, data=data, size=Size(*size), quality=90, full_encodes=1)
+
+
+def unverified(result: Fitted, meant: Image.Image) -> str:
+    with pytest.raises(ImageRejected) as caught:
+        verify.check(result, verify.look_of(meant), "a.jpg")
+    assert caught.value.reason == "unverified"
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (64, 48), (1100, 1030)])
+def test_what_was_meant_is_recognised(name, size):
+    image = kit.photograph(1100, 1030).resize(size)
+    verify.check(fitted(name, WRITERS[name](image), size), verify.look_of(image), "a.jpg")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        kit.noise(9, 9),
+        kit.noise(300, 200),
+        kit.noise(300, 200).point(lambda value: 255 * (value > 127)),
+        kit.noise(100, 80, "RGBA"),
+        Image.new("RGBA", (50, 50), (255, 0, 0, 0)),
+        kit.noise(2, 2, "L"),
+    ],
+)
+@pytest.mark.parametrize("quality", [1, 20, 90])
+def test_the_strangest_picture_at_the_lowest_quality_is_recognised(image, quality):
+    data = encode.webp(image, quality)
+    verify.check(fitted("WEBP", data, image.size), verify.look_of(image), "a.jpg")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_another_picture_is_not(name):
+    image = kit.photograph(200, 150, 1)
+    other = kit.photograph(200, 150, 2)
+    assert "pixels" in unverified(fitted(name, WRITERS[name](other), image.size), image)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_one_lost_block_is_seen(name):
+    image = Image.new("RGB", (640, 480), (200, 180, 160))
+    holed = image.copy()
+    holed.paste((0, 0, 0), (320, 240, 336, 256))
+    assert "pixels" in unverified(fitted(name, WRITERS[name](holed), image.size), image)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_another_size_is_not_what_was_meant(name):
+    image = kit.photograph(200, 150)
+    assert "100x75" in unverified(fitted(name, WRITERS[name](image.resize((100, 75))), image.size), image)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_another_format_or_half_a_file_is_not_what_was_meant(name):
+    image = kit.photograph(200, 150)
+    other = next(writer for writer in WRITERS if writer != name)
+    unverified(fitted(name, WRITERS[other](image), image.size), image)
+    data = WRITERS[name](image)
+    unverified(fitted(name, data[: len(data) // 2], image.size), image)
+
+
+def test_lost_transparency_is_seen():
+    image = Image.new("RGBA", (64, 64), (250, 250, 250, 0))
+    assert "pixels" in unverified(fitted("WEBP", encode.webp(image.convert("RGB"), 90), image.size), image)
