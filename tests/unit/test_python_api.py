@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -83,6 +84,7 @@ async def test_paths_with_purpose_and_metadata_stand_in_for_folders(home: Home, 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "x.jpg").write_bytes(jpeg(photograph(64, 48, 9)))
+    os.utime(elsewhere / "x.jpg", (0, 0))
     drop(home, "one.jpg")
     settings = load_settings(home.config)
     report = await backfill(settings, paths=[elsewhere], purpose="first_frame", metadata={"who": "me = I"})
