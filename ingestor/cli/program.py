@@ -6,6 +6,7 @@ The modules of commands are light: what a command needs besides its options, it 
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from types import ModuleType
 
@@ -67,6 +68,10 @@ def _help(module: ModuleType, what: str) -> str:
 
 def main() -> None:
     """Run the command line and exit with one of the codes of `exits.Exit`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows few letters gets the others escaped, not a fault of ours.
+            stream.reconfigure(errors="backslashreplace")
     guarded(_run)
 
 
