@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Concatenate
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ingestor.errors import LedgerError
+from ingestor.ledger.copying import NameOf, copy_all
 from ingestor.ledger.sql import P, SqlLedger, T
 from ingestor.ports import Clock
 
@@ -59,6 +60,23 @@ class GroupedLedger(SqlLedger):
         while self._committing is not None:
             await asyncio.shield(self._committing)
         await asyncio.to_thread(self._shut_down)
+
+    def kept_name(self, name: str) -> str:
+        """Under which name this ledger keeps a fact."""
+        return name
+
+    def plain_name(self, name: str) -> str | None:
+        """The name of a fact that is kept under this one; None: it is another station's own."""
+        return name
+
+    async def copy_from(self, source: GroupedLedger, name_of: NameOf) -> Mapping[str, int]:
+        """All that another ledger holds, in one change; table to number of rows. See `copying.copy_all`."""
+
+        def copy(target: Connection) -> Mapping[str, int]:
+            with source._reader.connect() as connection:
+                return copy_all(connection, target, name_of=name_of, to=self.name)
+
+        return await self._write(copy)
 
     def _shut_down(self) -> None:
         self._read_threads.shutdown()

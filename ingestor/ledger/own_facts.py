@@ -14,20 +14,24 @@ class OwnFacts(SqlLedger):
     own_facts: frozenset[str]
     station: str
 
-    def _name(self, name: str) -> str:
+    def kept_name(self, name: str) -> str:
+        """Under which name this ledger keeps a fact."""
         return f"{name}@{self.station}" if name in self.own_facts else name
 
+    def plain_name(self, name: str) -> str | None:
+        """The name of a fact that is kept under this one; None: it is another station's own."""
+        plain, at, station = name.rpartition("@")
+        if not at or plain not in self.own_facts:
+            return name
+        return plain if station == self.station else None
+
     async def set_fact(self, name: str, value: Any) -> None:
-        await super().set_fact(self._name(name), value)
+        await super().set_fact(self.kept_name(name), value)
 
     async def fact(self, name: str) -> Any:
-        return await super().fact(self._name(name))
+        return await super().fact(self.kept_name(name))
 
     async def facts(self) -> Mapping[str, Any]:
         """All of them: this station's own under their plain names, those of others as `NAME@STATION`."""
         held = await super().facts()
-        ours = f"@{self.station}"
-        return {
-            name.removesuffix(ours) if name.removesuffix(ours) in self.own_facts else name: value
-            for name, value in held.items()
-        }
+        return {self.plain_name(name) or name: value for name, value in held.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
@@ -17,7 +19,13 @@ from ingestor.ports import Clock
 
 _READERS = 2
 
-_OTHERS_ORDER = text(
+_OTHERS = text(
+    """
+    SELECT DISTINCT application_name FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name LIKE 'ingestor%' AND NOT application_name LIKE ANY (:ours)
+    """
+)
+_OTHER_ORDERS = text(
     """
     SELECT table_name, column_name FROM information_schema.columns
     WHERE table_schema = current_schema() AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'
@@ -49,11 +57,21 @@ class PostgresLedger(OwnFacts, GroupedLedger):
         await super().close()
         await self.locks.close()
 
+    async def others(self) -> Sequence[str]:
+        """Other programs of ours that are connected now, as they call themselves."""
+        return await self._read(_others)
+
     def _translated(self, error: DBAPIError) -> Exception:
         return self.database.translated(error)
 
     def _fails_all(self, fault: Exception) -> bool:
         return isinstance(fault, DiskFault)
+
+
+def _others(connection: Connection) -> Sequence[str]:
+    who = f"{os.getpid()}"
+    ours = [f"% {who}@{socket.gethostname()}%", f"%process {who} on {socket.gethostname()}%"]
+    return connection.execute(_OTHERS, {"ours": ours}).scalars().all()
 
 
 def _prepare(connection: Connection, name: str) -> None:
@@ -65,5 +83,5 @@ def _order_by_bytes(connection: Connection) -> None:
     """Text is compared byte by byte, as SQLite does it, whatever language the database was made for."""
     from ingestor.ledger.schema import metadata
 
-    for table, column in connection.execute(_OTHERS_ORDER, {"tables": list(metadata.tables)}).all():
+    for table, column in connection.execute(_OTHER_ORDERS, {"tables": list(metadata.tables)}).all():
         connection.exec_driver_sql(f'ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE text COLLATE "C"')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,6 +133,34 @@ async def _held_by_another(ledger: PostgresLedger, name: str) -> LedgerHeld:
         f"another ingestor works as {name} with this ledger: {holder} ({ledger.name}); stop it, or give this machine "
         "a name of its own as cluster.station"
     )
+
+
+async def copy_ledger(here: Settings, there: Settings) -> Mapping[str, int]:
+    """All that one ledger remembers, in another one; table to number of rows. Raises `LedgerError`, `LedgerHeld`."""
+    if not await ledger_exists(here):
+        raise LedgerUnreadable(f"{here.ledger}: there is no ledger to be copied")
+    what = "ingestor ledger copy"
+    async with hold_ledger(here, what) as source, hold_ledger(there, what) as target:
+        for ledger in (source, target):
+            await _nobody_else(ledger)
+        return await target.copy_from(source, _renamed(source, target))
+
+
+async def _nobody_else(ledger: GroupedLedger) -> None:
+    others = getattr(ledger, "others", None)
+    at_work = await others() if others is not None else ()
+    if at_work:
+        raise LedgerHeld(f"others work with this ledger: {', '.join(at_work)} ({ledger.name}); stop them first")
+
+
+def _renamed(source: GroupedLedger, target: GroupedLedger) -> Callable[[str], str | None]:
+    """What a fact is called in the other ledger: a shared one has some for each station, a file only ours."""
+
+    def name_of(name: str) -> str | None:
+        plain = source.plain_name(name)
+        return None if plain is None else target.kept_name(plain)
+
+    return name_of
 
 
 def _hide(settings: Settings) -> None:

@@ -1,0 +1,1 @@
+from tests.cluster.kit import station  # noqa: F401
