@@ -6,6 +6,7 @@ only tested on the output of the same library.
 
 from __future__ import annotations
 
+import base64
 import functools
 import io
 import struct
@@ -153,6 +154,19 @@ def plain_cmyk_jpeg(image: Image.Image | None = None) -> bytes:
     data = cmyk_jpeg(image)
     start = data.index(b"Adobe") - 4
     return data[:start] + data[start + 16 :]
+
+
+_ARITHMETIC = (
+    "|JeWF01!$>Nk#wx0RR9200961|JwjV00;&K2L=TQ2L}fU2?z=d6b%du3k(?&6Au&}8Xq1V8XO!TBrYc)A}k{u94I#_EHE)NG&CP4IXyTsJT5"
+    "adGXL8ELjeg12@DGi7!3^=G9erxGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBW?k01*fPFaSUU0U`hb5"
+    "di}c0sqVZ3IGrg1pyEd1^?Or3<CiG0ucid06zf#0A%N3&yy5-BZ|Ctlow34?G35ZRKkR`kR4Wf{1*7+2V9Gd1TZcejb&k+ktzhoc2w4qAI&0"
+    "xHu4VMe=%;30BNR=+i+kn!2j6"
+)
+
+
+def arithmetic_jpeg() -> bytes:
+    """`quarters()` with arithmetic coding, which nothing here can write: once made with jpegtran."""
+    return base64.b85decode(_ARITHMETIC)
 
 
 def mpo(image: Image.Image | None = None) -> bytes:
@@ -338,6 +352,7 @@ SAMPLES: tuple[Sample, ...] = (
     _of("JPEG 4:2:2", "JPEG", lambda: jpeg(subsampling=1)),
     _of("JPEG as RGB", "JPEG", lambda: jpeg(keep_rgb=True)),
     _of("JPEG with restarts", "JPEG", lambda: jpeg(restart_marker_blocks=2)),
+    _of("JPEG arithmetic", "JPEG", arithmetic_jpeg),
     _of("JPEG grey", "JPEG", lambda: jpeg(quarters().convert("L")), grey=True),
     _of("JPEG CMYK Adobe", "JPEG", cmyk_jpeg),
     _of("JPEG CMYK plain", "JPEG", plain_cmyk_jpeg),
