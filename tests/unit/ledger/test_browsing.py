@@ -239,11 +239,13 @@ async def test_who_waits_to_be_renewed_has_not_waited_since_it_was_found(browser
 async def test_closing_ends_a_question_that_nobody_waits_for_any_more(ledger: SqliteLedger, clock: FakeClock) -> None:
     reader = SqliteBrowser(ledger.path, clock)
     await reader.open()
-    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+    endless = "WITH RECURSIVE n(x) AS (SELECT begun() UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
     begun = threading.Event()
 
     def ask(connection: Connection) -> None:
-        begun.set()
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.create_function("begun", 0, lambda: begun.set() or 1)
         connection.exec_driver_sql(endless).all()
 
     asking = asyncio.create_task(reader._read(ask))
