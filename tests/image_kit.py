@@ -392,6 +392,7 @@ SAMPLES: tuple[Sample, ...] = (
         lambda: tiff(grey_samples(16).astype(np.uint16), 1, order=">"),
         grey=True,
     ),
+    _of("TIFF grey 32 bit", "TIFF", lambda: tiff(grey_samples(8).astype(np.uint32) * 16843009, 1), grey=True),
     _of("TIFF float", "TIFF", lambda: tiff((grey_samples(8) / 255).astype(np.float32), 1, kind=3), grey=True),
     _of("TIFF CMYK", "TIFF", lambda: saved(quarters().convert("CMYK"), "TIFF")),
     _of("TIFF LZW", "TIFF", lambda: saved(quarters(), "TIFF", compression="tiff_lzw")),

@@ -15,6 +15,7 @@ _PLAIN = ("L", "RGB", "RGBX", "RGBA", "CMYK", "LAB", "YCbCr", "HSV")
 _SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 _BAND_PIXELS = 4_000_000
 """Deep pixels are converted in bands of this size, so that the intermediate numbers take little memory."""
+_INTEGER_RANGES = tuple((1 << bits) - 1 for bits in (16, 24, 31, 32))
 _USUAL_GAMMA = (0.44, 0.47)
 """Of a PNG: 1/2.2 as everybody writes it, which means sRGB."""
 
@@ -60,13 +61,21 @@ def _from_sixteen_bits(image: Image.Image) -> Image.Image:
 
 
 def _from_integers(image: Image.Image) -> Image.Image:
-    """32-bit integers, which hold 16 bits more often than 32: the range that is used decides."""
-    low, high = (int(value) for value in image.getextrema())  # type: ignore[arg-type]
-    if low >= 0 and high <= 65535:
-        return _by_bands(image, lambda values: (values.astype(np.uint32) + 128) // 257)
-    low = min(0, low)
+    """32-bit integers, which hold 16 or 24 bits more often than 32: the range that is used decides which."""
+    kind: type[np.signedinteger[Any]] | type[np.unsignedinteger[Any]] = np.uint32 if _is_unsigned(image) else np.int32
+    bands = (np.asarray(band).view(kind) for band in _bands(image))
+    ranges = [(int(values.min()), int(values.max())) for values in bands]
+    low, high = min(0, *(low for low, _ in ranges)), max(high for _, high in ranges)
+    if low == 0:
+        high = next(most for most in _INTEGER_RANGES if high <= most)
     scale = 255 / (high - low)
-    return _by_bands(image, lambda values: (values.astype(np.float64) - low) * scale + 0.5)
+    return _by_bands(image, lambda values: (values.view(kind).astype(np.float64) - low) * scale + 0.5)
+
+
+def _is_unsigned(image: Image.Image) -> bool:
+    """Whether a TIFF has 32 bits without a sign, which Pillow hands out as if they had one."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(258) == (32,) and tags.get(339, (1,)) == (1,)
 
 
 def _from_floats(image: Image.Image) -> tuple[Image.Image, list[str]]:

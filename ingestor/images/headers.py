@@ -53,7 +53,9 @@ def read(source: Source, row: Format, rules: NormaliseRules) -> tuple[Header, Un
     if (early := _size_before_opening(source, row)) is not None:
         _check_pixels(source, early, rules)
     with damage.told(source, row):
-        picture = Image.open(source.stream(), formats=[row.name])
+        # Not `Image.open`, which keeps to itself why a plugin refuses a file.
+        factory, _ = Image.OPEN[row.name]
+        picture = factory(source.stream(), "")
         size = Size(*picture.size)
         _check_pixels(source, size, rules)
         if row.name == "JPEG" and jpeg_markers.scan_count(source.whole(), jpeg.MOST_SCANS) >= jpeg.MOST_SCANS:

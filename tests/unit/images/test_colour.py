@@ -167,8 +167,10 @@ def test_large_deep_pictures_are_converted_in_bands_without_a_seam(monkeypatch):
 def test_integers_that_hold_sixteen_bits_are_read_as_such_and_others_by_their_range():
     sixteen = Image.fromarray(np.array([[0, 257, 65535]], np.int32))
     assert grey(sixteen).tolist() == [[0, 1, 255]]
-    wide = Image.fromarray(np.array([[0, 1 << 29, 1 << 30]], np.int32))
+    wide = Image.fromarray(np.array([[0, 1 << 30, (1 << 31) - 1]], np.int32))
     assert grey(wide).tolist() == [[0, 128, 255]]
+    three_bytes = Image.fromarray(np.array([[0, 1 << 23, (1 << 24) - 1]], np.int32))
+    assert grey(three_bytes).tolist() == [[0, 128, 255]]
     signed = Image.fromarray(np.array([[-1000, 0, 1000]], np.int32))
     assert grey(signed).tolist() == [[0, 128, 255]]
 
