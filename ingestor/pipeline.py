@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import time
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ingestor.errors import LedgerError
+from ingestor.errors import DiskFault, LedgerError
 from ingestor.failpoints import failpoint
 from ingestor.model import (
     Content,
@@ -52,6 +53,8 @@ class Tools:
     clock: Clock
     observer: Observer
     flights: Flights = field(default_factory=Flights)
+    unfinished: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when an image is quarantined, but could not be listed or put away: a disk was at fault."""
     rng: random.Random = field(default_factory=random.Random)
 
 
@@ -225,13 +228,23 @@ async def _quarantined(attempt: _Attempt, outcome: Quarantined) -> Quarantined:
     failpoint("before_quarantine")
     if await tools.ledger.quarantine(source, content_id, outcome.reason, outcome.message, outcome.request_id):
         failpoint("after_quarantine")
-        await tools.manifest.flush()
-        failpoint("after_quarantine_manifest")
-        gone_to = await put_away(source, attempt.folder.on_quarantine, error=_error_file(attempt, outcome))
-        failpoint("after_quarantine_put_away")
-        if gone_to is not None:
-            await tools.ledger.note_put_away(source, gone_to)
+        try:
+            await _list_and_put_away(attempt, outcome)
+        except DiskFault as fault:
+            # It is out of line, and nobody would come back to it: what is left is done when the disk is well.
+            tools.unfinished.set()
+            tools.observer.notice("put_away_failed", folder=source.folder, path=source.path, message=str(fault))
     return outcome
+
+
+async def _list_and_put_away(attempt: _Attempt, outcome: Quarantined) -> None:
+    source, tools = attempt.source, attempt.tools
+    await tools.manifest.flush()
+    failpoint("after_quarantine_manifest")
+    gone_to = await put_away(source, attempt.folder.on_quarantine, error=_error_file(attempt, outcome))
+    failpoint("after_quarantine_put_away")
+    if gone_to is not None:
+        await tools.ledger.note_put_away(source, gone_to)
 
 
 def _error_file(attempt: _Attempt, outcome: Quarantined) -> Mapping[str, Json]:

@@ -131,9 +131,11 @@ class EmbeddedEngine:
             self._turned_at = self._clock.monotonic()
         for task in (gate, wake):
             task.cancel()
-        results = await asyncio.gather(gate, wake, return_exceptions=True)
-        if isinstance(results[0], IngestorError):
+        ended, _ = await asyncio.gather(gate, wake, return_exceptions=True)
+        if isinstance(ended, IngestorError):
             self._stopping = True
+        elif isinstance(ended, Exception):
+            self._failure = self._failure or ended
 
     async def _stopped(self) -> None:
         while not self._stopping and self._failure is None:
@@ -220,6 +222,9 @@ class EmbeddedEngine:
         except DiskFault as fault:
             self._disk_failed(fault.reason, str(fault))
             return LOOK_SECONDS
+        if ready_at is None and not self._running and not self._disk_holds():
+            # The ledger answers, and nobody is left in line who could show that the disk is well.
+            self._disk_is_well()
         if ready_at is None or self._disk_holds():
             return LOOK_SECONDS
         until = (ready_at - self._clock.now()).total_seconds()
@@ -230,7 +235,11 @@ class EmbeddedEngine:
     def _notice_disk(self, outcome: Outcome) -> None:
         if isinstance(outcome, Snoozed) and outcome.reason in DISK_REASONS:
             self._disk_failed(outcome.reason, outcome.message)
-        elif not isinstance(outcome, Snoozed) and self._disk_fault_until is not None:
+        elif not isinstance(outcome, Snoozed):
+            self._disk_is_well()
+
+    def _disk_is_well(self) -> None:
+        if self._disk_fault_until is not None:
             self._disk_fault_until = None
             self._observer.notice("disk_resumed")
 
@@ -243,5 +252,8 @@ class EmbeddedEngine:
         return self._disk_fault_until is not None and self._clock.monotonic() < self._disk_fault_until
 
     async def _drain(self) -> None:
+        """What runs ends; where nothing can go on, at once: it might wait for the API for days."""
+        if self._failure is not None:
+            self.abort()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)

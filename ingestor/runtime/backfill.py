@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from ingestor.engines import EmbeddedEngine
+from ingestor.errors import DiskFault
 from ingestor.model import Lane, Outcome, QueuedSource, Retry, Snoozed, SourceFile
 from ingestor.pipeline import ingest_one
 from ingestor.policy.endings import INTERNAL, STOPPING
+from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.hooks import Hooks
 from ingestor.runtime.memory import Memory
 from ingestor.runtime.parts import Parts
-from ingestor.runtime.recovery import recover
+from ingestor.runtime.recovery import finish_quarantined, recover
 from ingestor.runtime.tally import MOST_PROBLEMS, Tally
 from ingestor.stages.discover import DropFolder
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PATIENCE = 3
 """How many times a file may be found unready, for its own reasons, before it is left for the next run."""
@@ -132,31 +139,44 @@ class Backfill:
     async def run(self) -> Report:
         """All of it. Raises `LedgerError` where the ledger cannot be used."""
         began = self._parts.clock.monotonic()
-        hooks = Hooks.of(self._parts)
-        await hooks.open()
-        await recover(self._parts.tools)
-        memory = Memory(self._parts.snapshots, ledger=self._parts.ledger, clock=self._parts.clock)
-        helpers = [asyncio.create_task(feeder.settle_forever()) for feeder in self._feeders.values()]
-        helpers += [asyncio.create_task(memory.run()), asyncio.create_task(hooks.run())]
-        working = asyncio.create_task(self._engine.run())
-        feeding = asyncio.create_task(self._feed())
         ending = asyncio.create_task(self._until_ended())
+        recovering = asyncio.create_task(self._patiently(recover, self._parts.tools))
         try:
-            await asyncio.wait({working, feeding, ending}, return_when=asyncio.FIRST_COMPLETED)
-            if feeding.done() and not (working.done() or ending.done()):
-                feeding.result()
-                await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
-            await self._wind_up(working)
-            await hooks.finish(0.0 if self._is_cut_short else HOOKS_SECONDS)
+            await asyncio.wait({recovering, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if recovering.done():
+                recovering.result()
+                await self._work(ending)
         finally:
-            for task in (*helpers, feeding, ending):
-                task.cancel()
-            await asyncio.gather(*helpers, feeding, ending, return_exceptions=True)
-            await memory.save()
+            await _cancelled(recovering, ending)
         await self._count_deferred()
         self.tally.seconds = self._parts.clock.monotonic() - began
         ended, message = self._end or (Ended.DONE, "")
         return Report(ended=ended, message=message, tally=self.tally)
+
+    async def _work(self, ending: asyncio.Task[None]) -> None:
+        hooks = Hooks.of(self._parts)
+        await hooks.open()
+        memory = Memory(self._parts.snapshots, ledger=self._parts.ledger, clock=self._parts.clock)
+        helpers = [asyncio.create_task(memory.run()), asyncio.create_task(hooks.run())]
+        working = asyncio.create_task(self._engine.run())
+        feeding = asyncio.create_task(self._feed())
+        settling = [asyncio.create_task(feeder.settle_forever()) for feeder in self._feeders.values()]
+        try:
+            # A loop that fails ends the run: nobody would come to the end that it was to lead to.
+            waited = {working, ending, feeding, *settling}
+            while not (working.done() or ending.done()):
+                done, waited = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            await self._wind_up(working)
+            await hooks.finish(0.0 if self._is_cut_short else HOOKS_SECONDS)
+        finally:
+            self._engine.abort()
+            await _cancelled(*helpers, *settling, feeding, working)
+            await memory.save()
+
+    async def _patiently(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await until_disk_is_well(self._parts.clock, self._parts.observer, call, *args, **kwargs)
 
     async def _ingest(self, queued: QueuedSource) -> Outcome:
         return await ingest_one(queued, self._parts.tools)
@@ -225,9 +245,14 @@ class Backfill:
         if not drained:
             self._engine.abort()
         await working
+        if self._parts.tools.unfinished.is_set():
+            with contextlib.suppress(DiskFault):  # the next run does it
+                await finish_quarantined(self._parts.tools)
 
     def _ended(self, queued: QueuedSource, outcome: Outcome) -> None:
         if str(queued.source.absolute) in self.tally.closed:
+            if isinstance(outcome, Snoozed | Retry):
+                self._leave(queued.source)
             return
         if self.tally.end(queued, outcome):
             self._unready.pop(queued.source.key, None)
@@ -256,7 +281,11 @@ class Backfill:
         self.tally.defer(str(queued.source.absolute), outcome.reason, outcome.message, outcome.request_id)
         if outcome.reason == INTERNAL:
             self._end = self._end or (Ended.FAULT, outcome.message)
-        task = asyncio.create_task(self._parts.ledger.leave_batch(queued.source))
+        self._leave(queued.source)
+
+    def _leave(self, source: SourceFile) -> None:
+        """A path stays in line, for another run than this one."""
+        task = asyncio.create_task(self._patiently(self._parts.ledger.leave_batch, source))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
@@ -285,6 +314,13 @@ class Backfill:
             reason, message = entry.reason or "stopped", entry.message or "the run ended before its turn came"
             self.tally.defer(f"{entry.root}/{entry.path}", reason, message, entry.request_id)
         self.tally.deferred += left - len(entries)
+
+
+async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+    """Return when these have ended; what they raise does not matter any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def places(parts: Parts) -> int:

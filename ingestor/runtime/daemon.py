@@ -12,6 +12,7 @@ from ingestor.observe.recent import Recent
 from ingestor.pipeline import ingest_one
 from ingestor.runtime.backfill import FILE_REASONS, places
 from ingestor.runtime.deletions import Deletions
+from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.folder_watch import FolderWatch
 from ingestor.runtime.hooks import Hooks
@@ -20,9 +21,12 @@ from ingestor.runtime.now import RUNTIME_FACT, status_now
 from ingestor.runtime.parts import Parts
 from ingestor.runtime.pulse import Phase, Pulse
 from ingestor.runtime.reaper import Reaper
-from ingestor.runtime.recovery import recover
+from ingestor.runtime.recovery import finish_quarantined, recover
 from ingestor.runtime.renewer import Renewer
 from ingestor.runtime.retention import Retention
+
+UNFINISHED_SECONDS = 5.0
+"""Until what could not be put away is tried again."""
 
 
 class Daemon:
@@ -89,7 +93,8 @@ class Daemon:
 
     async def _run(self) -> None:
         parts = self._parts
-        await recover(parts.tools)
+        if not await self._has_recovered():
+            return
         facts = {**parts.snapshots, RUNTIME_FACT: lambda: status_now(parts, self._recent)}
         memory = Memory(facts, ledger=parts.ledger, clock=parts.clock)
         reaper = Reaper(ledger=parts.ledger, manifest=parts.tools.manifest, clock=parts.clock, observer=parts.observer)
@@ -105,6 +110,7 @@ class Daemon:
             memory.run(),
             reaper.run(),
             retention.run(),
+            self._finish_quarantined(),
             *self._renewals(),
             *self._deletions(),
             *(watch.run() for watch in watches),
@@ -123,6 +129,29 @@ class Daemon:
             await self._wind_up(working, [*loops, stopping])
             await memory.save()
         parts.observer.notice("stopped")
+
+    async def _has_recovered(self) -> bool:
+        """What the last run left undone is done, however long a disk is at fault; False: we were stopped meanwhile."""
+        parts = self._parts
+        recovering = asyncio.create_task(until_disk_is_well(parts.clock, parts.observer, recover, parts.tools))
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({recovering, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if recovering.done():
+                recovering.result()
+            return recovering.done()
+        finally:
+            recovering.cancel()
+            stopping.cancel()
+            await asyncio.gather(recovering, stopping, return_exceptions=True)
+
+    async def _finish_quarantined(self) -> None:
+        """Images that are quarantined are listed and put away, when a disk that was at fault is well again."""
+        parts = self._parts
+        while True:
+            await parts.tools.unfinished.wait()
+            await parts.clock.sleep(UNFINISHED_SECONDS)
+            await until_disk_is_well(parts.clock, parts.observer, finish_quarantined, parts.tools)
 
     def _renewals(self) -> list[Coroutine[Any, Any, None]]:
         parts = self._parts

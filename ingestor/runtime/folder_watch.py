@@ -52,7 +52,7 @@ class FolderWatch:
                 if identity is None:
                     await self._until_root_is_back()
                     continue
-                await self._round(identity)
+                await self._round(identity, settling)
         finally:
             settling.cancel()
 
@@ -63,15 +63,15 @@ class FolderWatch:
             await self._clock.sleep(ROOT_SECONDS)
         self._observer.notice("folder_back", folder=self._folder.name, path=str(self._folder.root))
 
-    async def _round(self, identity: tuple[int, int]) -> None:
-        """Watch and scan until the root changes."""
+    async def _round(self, identity: tuple[int, int], settling: asyncio.Task[None]) -> None:
+        """Watch and scan until the root changes. Files that do not settle any more are a fault of ours: raised."""
         mode = choose_mode(self._folder.root, self._settings.watch)
         tasks = [
             asyncio.create_task(self._root_changed(identity)),
             asyncio.create_task(self._watch_and_scan(mode)),
         ]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([*tasks, settling], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:

@@ -24,6 +24,14 @@ async def recover(tools: Tools) -> None:
     await tools.manifest.open()
     for folder in tools.folders.values():
         await _finish_moved(folder, tools)
+    await finish_quarantined(tools)
+
+
+async def finish_quarantined(tools: Tools) -> None:
+    """List and put away what was quarantined when a disk was at fault. Raises `DiskFault` where the manifest's is."""
+    tools.unfinished.clear()
+    await tools.manifest.flush()
+    for folder in tools.folders.values():
         if folder.on_quarantine.kind is AfterKind.MOVE:
             await _put_away_quarantined(folder, tools)
 
@@ -99,8 +107,10 @@ async def _put_away(entry: LedgerEntry, folder: FolderSettings, tools: Tools) ->
     try:
         gone_to = await put_away(source, folder.on_quarantine, error=error)
     except (SourceNotReady, DiskFault) as fault:
-        # It has changed, or cannot be moved now: a scan takes the one up, the next start the other.
+        # It has changed, which a scan takes up; or it cannot be moved now.
         tools.observer.notice("put_away_failed", folder=entry.folder, path=entry.path, message=str(fault))
+        if isinstance(fault, DiskFault):
+            tools.unfinished.set()
         return
     if gone_to is not None:
         await tools.ledger.note_put_away(source, gone_to)

@@ -52,7 +52,7 @@ class Model:
     purged: set[str] = field(default_factory=set)
     ledger_was_lost: bool = False
     keys_count_alone: bool = True
-    """No generation but the first has been asked for: a lost ledger would not know of another."""
+    """No id has ended or was replaced, so that all have the first generation's key: a lost ledger knows no other."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -171,6 +171,7 @@ class Machine(RuleBasedStateMachine):
     @rule(hours=st.sampled_from([0.1, 1.0, 12.0, 23.9, 23.99, 24.0, 49.0]))
     def pass_time(self, hours: float) -> None:
         self.world.clock.advance(hours * 3600)
+        self.model.keys_count_alone = False
 
     @rule(steps=st.integers(0, 700), daemon=st.booleans(), cut=st.sampled_from([0, 0, 1, 70, 900]))
     def die(self, steps: int, daemon: bool, cut: int) -> None:
@@ -202,6 +203,7 @@ class Machine(RuleBasedStateMachine):
     def purge(self, pick: int) -> None:
         async def purge(program: Program, entry: LedgerEntry) -> None:
             self.model.purged.add(str(entry.file_id))
+            self.model.keys_count_alone = False
             await self._verifier(program).purge([entry], "asked for")
 
         self._with_entry(pick, State.LIVE, purge)
@@ -210,6 +212,7 @@ class Machine(RuleBasedStateMachine):
     def somebody_else_purges_and_we_verify(self, pick: int) -> None:
         async def verify(program: Program, entry: LedgerEntry) -> None:
             self.model.purged.add(str(entry.file_id))
+            self.model.keys_count_alone = False
             self.world.api.drop(str(entry.file_id))
             held = await program.ledger.entries(states=[State.LIVE])
             for checked in await self._verifier(program).verify(held):
