@@ -120,6 +120,10 @@ URL_SECONDS = 45 * 60.0
 """A signed URL lives about an hour (CONTRACT.md, File object): handed out again for less, so that it is of use."""
 
 
+MOST_KEPT = 10_000
+"""URLs that are kept; the oldest goes first."""
+
+
 class Urls:
     """Fresh signed URLs, in memory only: one GET for many askers."""
 
@@ -135,7 +139,10 @@ class Urls:
         minted = self._minted.get(entry.file_id)
         if minted is None or now - minted[0] > URL_SECONDS or _failed(minted[1]):
             minted = (now, asyncio.create_task(self._api.fetch(entry.file_id)))
+            self._minted.pop(entry.file_id, None)
             self._minted[entry.file_id] = minted
+            if len(self._minted) > MOST_KEPT:
+                del self._minted[next(iter(self._minted))]
         return await asyncio.shield(minted[1])
 
 
