@@ -16,7 +16,7 @@ LOOK_SECONDS = 1.0
 DISK_SECONDS = 2.0
 """Between looks at a ledger whose disk is at fault."""
 
-DISK_REASONS = frozenset({"disk", "disk_full", "disk_read_only", "ledger_busy", "ledger"})
+DISK_REASONS = frozenset({"disk", "disk_denied", "disk_full", "disk_read_only", "ledger_busy", "ledger"})
 """Of `DiskFault`; a ledger that cannot be reached is one as well."""
 
 READ_AHEAD = 64
