@@ -57,4 +57,7 @@ def _whole(image: Image.Image, odd: list[str] | None = None) -> Decoded:
 def _loaded(undecoded: Undecoded) -> Image.Image:
     picture = undecoded.take()
     picture.load()
+    # The file's bytes would live as long as its pixels.
+    for name in {"fp", "_fp"} & vars(picture).keys():
+        setattr(picture, name, None)
     return picture
