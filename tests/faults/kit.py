@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import io
 import random
+import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,10 +68,16 @@ class Inside:
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[Daemon]:
         """The daemon, past its first scan; stopped at the end, which lets what is in flight finish."""
+        async with self.started() as daemon:
+            await until(lambda: len(self.observer.of("scan_end")) >= len(self.parts.folders))
+            yield daemon
+
+    @contextlib.asynccontextmanager
+    async def started(self) -> AsyncIterator[Daemon]:
+        """The daemon, at its start."""
         daemon = Daemon(self.parts, Recent(self.parts.clock))
         running = asyncio.create_task(daemon.run())
         try:
-            await until(lambda: running.done() or len(self.observer.of("scan_end")) >= len(self.parts.folders))
             yield daemon
             daemon.stop()
             await asyncio.wait_for(asyncio.shield(running), 60)
@@ -104,6 +112,37 @@ def environment(**variables: str) -> Iterator[None]:
         for name, value in variables.items():
             patch.setenv(name, value)
         yield
+
+
+class Disk:
+    """A small file system of its own, at a path that is a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fill(self) -> None:
+        with (self.path / "filler").open("ab", buffering=0) as out, contextlib.suppress(OSError):
+            while out.write(b"x" * 4096):
+                pass
+
+    def make_room(self) -> None:
+        (self.path / "filler").unlink()
+
+    def remount(self, how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", str(self.path)], check=True)
+
+
+@contextlib.contextmanager
+def mounted(path: Path, *, size_bytes: int = 4_000_000) -> Iterator[Disk]:
+    """A tmpfs at `path`; the test is skipped where we may not mount."""
+    path.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(path)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root may mount")
+    try:
+        yield Disk(path)
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 def picture(seed: int, side: int = 8) -> bytes:
