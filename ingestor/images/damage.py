@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ingestor.errors import ImageRejected, IngestorError, SourceNotReady
 from ingestor.images.ending import DEFINITE, is_cut_off
-from ingestor.images.source import Source
+from ingestor.images.source import Source, not_ready
 from ingestor.policy.formats import Format
 
 _DECODER_ERRORS = (
@@ -60,6 +60,9 @@ def told(source: Source, row: Format) -> Iterator[None]:
 
 def meaning(source: Source, row: Format, error: Exception) -> IngestorError:
     """The error to raise for what a decoder said about a file of this format."""
+    if isinstance(error, OSError) and error.errno is not None:
+        # The system's, met while a decoder read: decoders' own have no number.
+        return not_ready(source.path, error)
     said = " ".join(str(error).split())[:200] or type(error).__name__
     if any(words in said for words in _BOMB):
         return ImageRejected(

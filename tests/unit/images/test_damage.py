@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+
 import pytest
 from PIL import Image, UnidentifiedImageError
 
@@ -36,6 +38,7 @@ def told(write, name: str, error: Exception) -> ImageRejected | SourceNotReady:
         ("PPM", UnidentifiedImageError("cannot identify image file"), "corrupt"),
         ("PPM", IndexError("tuple index out of range"), "corrupt"),
         ("PPM", RuntimeError(""), "corrupt"),
+        ("PPM", OSError(errno.EIO, "Input/output error"), "busy"),
         ("PPM", ValueError("Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK"), "decompression_bomb"),
         ("PPM", Image.DecompressionBombError("exceeds the limit"), "decompression_bomb"),
     ],
