@@ -74,7 +74,7 @@ class GroupedLedger(SqlLedger):
 
         def copy(target: Connection) -> Mapping[str, int]:
             with source._reader.connect() as connection:
-                return copy_all(connection, target, name_of=name_of, to=self.name)
+                return copy_all(connection, target, name_of=name_of, target_of=self._target_of(source), to=self.name)
 
         return await self._write(copy)
 

@@ -6,6 +6,7 @@ A delivery holds all that it tells, for the history behind it may be forgotten b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    true,
     type_coerce,
     update,
 )
@@ -32,36 +34,56 @@ from ingestor.ledger.upkeep import set_fact
 from ingestor.model import Delivery, HistoryEntry, State
 from ingestor.ports import Routes
 
-CURSOR_FACT = "hooks.seq"
-"""Up to where the history has been put into the outbox; null while no hooks are set."""
-
 EXPIRING = "expiring"
 """An event of the story that the manifest does not list: the id is good for a short time only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose outbox it is: each station of a shared ledger has its own, of the same history."""
+
+    station: str = ""
+
+    @property
+    def cursor(self) -> str:
+        """The fact that says up to where the history has been put into the outbox; null while no hooks are set."""
+        return f"hooks.seq@{self.station}" if self.station else "hooks.seq"
+
+    def kept(self, target: str) -> str:
+        """Under which name a target's deliveries are kept."""
+        return f"{self.station}/{target}" if self.station else target
+
+    def plain(self, kept: str) -> str:
+        return kept.removeprefix(f"{self.station}/") if self.station else kept
+
+    def is_ours(self) -> ColumnElement[bool]:
+        return deliveries.c.target.startswith(f"{self.station}/", autoescape=True) if self.station else true()
 
 
 # -- filling ---------------------------------------------------------------------------------------
 
 
-def is_in_use(connection: Connection) -> bool:
+def is_in_use(connection: Connection, scope: Scope) -> bool:
     """Whether there is a cursor, or anything to deliver."""
-    return fact(connection, CURSOR_FACT) is not None or bool(
-        connection.execute(select(deliveries.c.seq).limit(1)).first()
+    return fact(connection, scope.cursor) is not None or bool(
+        connection.execute(select(deliveries.c.seq).where(scope.is_ours()).limit(1)).first()
     )
 
 
-def keep_targets(connection: Connection, targets: Sequence[str], now: datetime) -> int:
+def keep_targets(connection: Connection, scope: Scope, targets: Sequence[str], now: datetime) -> int:
     """Forget what is due to others than these; how much. The first targets begin with what happens from now on."""
-    forgotten = connection.execute(delete(deliveries).where(deliveries.c.target.not_in(targets))).rowcount
+    kept = [scope.kept(target) for target in targets]
+    forgotten = connection.execute(delete(deliveries).where(scope.is_ours(), deliveries.c.target.not_in(kept))).rowcount
     if not targets:
-        set_fact(connection, CURSOR_FACT, None, now)
-    elif fact(connection, CURSOR_FACT) is None:
-        set_fact(connection, CURSOR_FACT, _last_seq(connection), now)
+        set_fact(connection, scope.cursor, None, now)
+    elif fact(connection, scope.cursor) is None:
+        set_fact(connection, scope.cursor, _last_seq(connection), now)
     return forgotten
 
 
-def is_behind(connection: Connection) -> bool:
+def is_behind(connection: Connection, scope: Scope) -> bool:
     """Whether anything has happened that was not looked at."""
-    return _last_seq(connection) > (fact(connection, CURSOR_FACT) or 0)
+    return _last_seq(connection) > (fact(connection, scope.cursor) or 0)
 
 
 def _last_seq(connection: Connection) -> int:
@@ -72,14 +94,14 @@ def _last_seq(connection: Connection) -> int:
 _AFTER = select(history).where(history.c.seq > bindparam("seq")).order_by(history.c.seq).limit(bindparam("limit"))
 
 
-def enqueue(connection: Connection, routes: Routes, limit: int, now: datetime) -> None:
+def enqueue(connection: Connection, scope: Scope, routes: Routes, limit: int, now: datetime) -> None:
     """Put what the next entries of the history say to whom into the outbox, and go on after them."""
-    rows = connection.execute(_AFTER, {"seq": fact(connection, CURSOR_FACT) or 0, "limit": limit}).all()
+    rows = connection.execute(_AFTER, {"seq": fact(connection, scope.cursor) or 0, "limit": limit}).all()
     if not rows:
         return
     told = [
         {
-            "target": target,
+            "target": scope.kept(target),
             "seq": row.seq,
             "at": row.at,
             "folder": row.folder,
@@ -95,7 +117,7 @@ def enqueue(connection: Connection, routes: Routes, limit: int, now: datetime) -
     ]
     if told:
         connection.execute(insert(deliveries), told)
-    set_fact(connection, CURSOR_FACT, rows[-1].seq, now)
+    set_fact(connection, scope.cursor, rows[-1].seq, now)
 
 
 # -- ids that end soon -----------------------------------------------------------------------------
@@ -163,18 +185,18 @@ _DELIVERED = delete(deliveries).where(*_THIS)
 _PUT_OFF = update(deliveries).where(*_THIS)
 
 
-def targets_due(connection: Connection, now: datetime) -> Sequence[str]:
+def targets_due(connection: Connection, scope: Scope, now: datetime) -> Sequence[str]:
     """Targets with deliveries whose time has come."""
-    statement = select(deliveries.c.target).where(deliveries.c.ready_at <= now).distinct()
-    return connection.execute(statement).scalars().all()
+    statement = select(deliveries.c.target).where(scope.is_ours(), deliveries.c.ready_at <= now).distinct()
+    return [scope.plain(kept) for kept in connection.execute(statement).scalars()]
 
 
-def due(connection: Connection, target: str, limit: int, now: datetime) -> Sequence[Delivery]:
+def due(connection: Connection, scope: Scope, target: str, limit: int, now: datetime) -> Sequence[Delivery]:
     """The next deliveries of a target, the longest due first."""
-    rows = connection.execute(_DUE, {"this_target": target, "now": now, "limit": limit})
+    rows = connection.execute(_DUE, {"this_target": scope.kept(target), "now": now, "limit": limit})
     return [
         Delivery(
-            target=row.target,
+            target=target,
             entry=HistoryEntry(
                 seq=row.seq,
                 at=row.at,
@@ -190,24 +212,28 @@ def due(connection: Connection, target: str, limit: int, now: datetime) -> Seque
     ]
 
 
-def delivered(connection: Connection, target: str, seq: int) -> None:
-    connection.execute(_DELIVERED, {"this_target": target, "this_seq": seq})
+def delivered(connection: Connection, scope: Scope, delivery: Delivery) -> None:
+    connection.execute(_DELIVERED, _this(scope, delivery))
 
 
-def put_off(connection: Connection, target: str, seq: int, attempt: int, ready_at: datetime) -> None:
-    """Later again, with this many attempts made."""
-    connection.execute(_PUT_OFF, {"this_target": target, "this_seq": seq, "attempt": attempt, "ready_at": ready_at})
+def put_off(connection: Connection, scope: Scope, delivery: Delivery, ready_at: datetime) -> None:
+    """One more attempt was made; later again."""
+    connection.execute(_PUT_OFF, {**_this(scope, delivery), "attempt": delivery.attempt + 1, "ready_at": ready_at})
 
 
-def give_up(connection: Connection, target: str, before: datetime, attempts: int) -> int:
+def _this(scope: Scope, delivery: Delivery) -> dict[str, Any]:
+    return {"this_target": scope.kept(delivery.target), "this_seq": delivery.entry.seq}
+
+
+def give_up(connection: Connection, scope: Scope, target: str, before: datetime, attempts: int) -> int:
     """Forget what a target should have been told before then, and what was tried so often; how much."""
     statement = delete(deliveries).where(
-        deliveries.c.target == target, deliveries.c.since < before, deliveries.c.attempt >= attempts
+        deliveries.c.target == scope.kept(target), deliveries.c.since < before, deliveries.c.attempt >= attempts
     )
     return connection.execute(statement).rowcount
 
 
 def pending(connection: Connection) -> int:
-    """How many deliveries are still to be made."""
+    """How many deliveries are still to be made, by all stations."""
     number: int = connection.execute(select(func.count()).select_from(deliveries)).scalar_one()
     return number

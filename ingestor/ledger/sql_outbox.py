@@ -26,6 +26,8 @@ class SqlOutbox(ABC):
     """Implements `ports.Outbox`."""
 
     _clock: Clock
+    station: str = ""
+    """Of a shared ledger: each station tells its own hooks, and knows by itself how far it has come."""
 
     @abstractmethod
     async def _read(
@@ -37,14 +39,23 @@ class SqlOutbox(ABC):
         self, change: Callable[Concatenate[Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> _T: ...
 
+    @property
+    def _scope(self) -> outbox.Scope:
+        return outbox.Scope(self.station)
+
+    def _target_of(self, source: SqlOutbox) -> Callable[[str], str]:
+        """What is kept here under which name of what another ledger holds for its station: as this one's."""
+        ours, theirs = self._scope, source._scope
+        return lambda kept: ours.kept(theirs.plain(kept))
+
     async def keep_targets(self, targets: Sequence[str]) -> int:
-        if not targets and not await self._read(outbox.is_in_use):
+        if not targets and not await self._read(outbox.is_in_use, self._scope):
             return 0
-        return await self._write(outbox.keep_targets, targets, self._clock.now())
+        return await self._write(outbox.keep_targets, self._scope, targets, self._clock.now())
 
     async def enqueue(self, routes: Routes) -> None:
-        while await self._read(outbox.is_behind):
-            await self._write(outbox.enqueue, routes, _SLICE, self._clock.now())
+        while await self._read(outbox.is_behind, self._scope):
+            await self._write(outbox.enqueue, self._scope, routes, _SLICE, self._clock.now())
 
     async def tell_expiring(self, folder: str, within: timedelta) -> int:
         now = self._clock.now()
@@ -58,20 +69,20 @@ class SqlOutbox(ABC):
         return told
 
     async def targets_due(self) -> Sequence[str]:
-        return await self._read(outbox.targets_due, self._clock.now())
+        return await self._read(outbox.targets_due, self._scope, self._clock.now())
 
     async def deliveries(self, target: str, limit: int) -> Sequence[Delivery]:
-        return await self._read(outbox.due, target, limit, self._clock.now())
+        return await self._read(outbox.due, self._scope, target, limit, self._clock.now())
 
     async def delivered(self, delivery: Delivery) -> None:
-        await self._write(outbox.delivered, delivery.target, delivery.entry.seq)
+        await self._write(outbox.delivered, self._scope, delivery)
 
     async def put_off(self, delivery: Delivery, delay_seconds: float) -> None:
         ready_at = self._clock.now() + timedelta(seconds=delay_seconds)
-        await self._write(outbox.put_off, delivery.target, delivery.entry.seq, delivery.attempt + 1, ready_at)
+        await self._write(outbox.put_off, self._scope, delivery, ready_at)
 
     async def give_up(self, target: str, *, older_than: timedelta, attempts: int) -> int:
-        return await self._write(outbox.give_up, target, self._clock.now() - older_than, attempts)
+        return await self._write(outbox.give_up, self._scope, target, self._clock.now() - older_than, attempts)
 
     async def pending_deliveries(self) -> int:
         return await self._read(outbox.pending)

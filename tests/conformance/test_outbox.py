@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ingestor.ledger import SqliteLedger
 from ingestor.ports import Ledger
 from tests.conformance.test_ledger import MAKERS, reopened
 from tests.fakes import FakeClock
@@ -200,3 +201,27 @@ async def test_a_renewed_id_ends_anew_and_an_ended_one_never(ledger: Ledger, wal
     await walk.uploaded(B, TWO)
     clock.advance(LIFETIME.total_seconds() + 1)
     assert await ledger.tell_expiring("inbox", HOUR) == 0
+
+
+async def test_each_station_of_a_shared_ledger_tells_its_own_hooks(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    if isinstance(ledger, SqliteLedger):
+        pytest.skip("one machine's alone")
+    from ingestor.ledger.postgres import PostgresLedger
+
+    assert isinstance(ledger, PostgresLedger)
+    there = PostgresLedger(ledger.database, clock, station="here%")
+    await ledger.keep_targets(["t"])
+    await there.keep_targets(["t", "u"])
+    await walk.uploaded(A, ONE)
+    await ledger.enqueue({("inbox", "uploaded"): ["t"]})
+    await there.enqueue({("inbox", "uploaded"): ["t", "u"]})
+    (delivery,) = await ledger.deliveries("t", 10)
+    await ledger.delivered(delivery)
+    assert await ledger.targets_due() == []
+    assert sorted(await there.targets_due()) == ["t", "u"]
+    assert await ledger.pending_deliveries() == 2
+    assert await ledger.keep_targets([]) == 0
+    assert await there.keep_targets([]) == 2
+    await there.close()
