@@ -15,6 +15,8 @@ WEBP_METHOD = 2
 WEBP_METHOD_FOR_LITTLE_ROOM = 4
 """Where every byte counts: the best likeness for them. And its sizes can be foreseen within 2 %, while 2 needs twice
 the bytes in one noisy picture and not in the next."""
+LOSSLESS_EFFORT = 25
+"""Measured: 40 % of the time of 75 for 5 % more bytes."""
 PNG_LEVEL = 6
 
 _NOTHING = Attached()
@@ -26,6 +28,19 @@ def webp(image: Image.Image, quality: float, carried: Attached = _NOTHING, *, me
 
 def webp_for_little_room(image: Image.Image, quality: float, carried: Attached = _NOTHING) -> bytes:
     return webp(image, quality, carried, method=WEBP_METHOD_FOR_LITTLE_ROOM)
+
+
+def lossless_webp(image: Image.Image, carried: Attached = _NOTHING) -> bytes:
+    """Every pixel as it is: for few colours, which lossy coding blurs and this one stores in less."""
+    return _saved(
+        image,
+        "WEBP",
+        lossless=True,
+        quality=LOSSLESS_EFFORT,
+        method=1,
+        exif=carried.exif or b"",
+        xmp=carried.xmp or b"",
+    )
 
 
 def jpeg(image: Image.Image, quality: int, style: JpegStyle, carried: Attached = _NOTHING) -> bytes:

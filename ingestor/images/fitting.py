@@ -1,7 +1,8 @@
 """A picture in a format that the API takes, never larger than allowed.
 
 A picture keeps its own format where the API takes it and the result fits: a JPEG stays a JPEG, a PNG stays lossless.
-Everything else becomes WebP; what does not fit, first with less quality, at last with fewer pixels.
+Everything else becomes WebP, a picture of few colours without loss; what does not fit, first with less quality, at last
+with fewer pixels.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from PIL import Image
 
 from ingestor.errors import ImageRejected
 from ingestor.images import encode, shape
-from ingestor.images.attached import Attached
+from ingestor.images.attached import Attached, for_jpeg
 from ingestor.images.sampling import CLEARLY, FEW_TILES, Foresight
 from ingestor.images.style import JpegStyle, resized
 from ingestor.policy import sizing
@@ -39,6 +40,40 @@ class Limits:
     """Wanted; never exceeded."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How the picture is to come out, where it fits so."""
+
+    format: str
+    """Tried first."""
+    style: JpegStyle
+    without_loss: bool
+    """A WebP keeps every pixel."""
+    carried: Attached
+    turn: int
+    """The orientation that the file has to tell; 1: the pixels are upright."""
+    name: str
+
+
+def fit(image: Image.Image, wish: Wish, limits: Limits) -> tuple[Fitted, list[str]]:
+    """The picture as wished where that fits, else as WebP, and warnings of what could not be carried.
+
+    Raises `ImageRejected` (`cannot_fit`).
+    """
+    fitted: Fitted | None = None
+    odd: list[str] = []
+    if wish.format == "JPEG":
+        carried, odd = for_jpeg(wish.carried, wish.turn)
+        fitted = as_jpeg(image, limits, carried, wish.style)
+    elif wish.format == "PNG":
+        fitted = as_png(image, limits, wish.carried)
+    elif wish.without_loss:
+        fitted = as_lossless_webp(image, limits, wish.carried)
+    if fitted is not None:
+        return fitted, odd
+    return as_webp(image, limits, wish.carried, wish.name), []
+
+
 def as_jpeg(image: Image.Image, limits: Limits, carried: Attached, style: JpegStyle) -> Fitted | None:
     """The picture as JPEG in its own style, else at the wanted quality; None where it would not fit, or has alpha."""
     if image.mode == "RGBA":
@@ -63,6 +98,14 @@ def as_png(image: Image.Image, limits: Limits, carried: Attached) -> Fitted | No
     if foresight.size_bytes(100, tiles=FEW_TILES) > limits.max_bytes - carried.size_bytes:
         return None
     return _kept("PNG", encode.png(image, carried), image, limits)
+
+
+def as_lossless_webp(image: Image.Image, limits: Limits, carried: Attached) -> Fitted | None:
+    """The very pixels as WebP; None where they would not fit."""
+    foresight = Foresight(image, lambda part, _: encode.lossless_webp(part))
+    if foresight.size_bytes(100, tiles=FEW_TILES) > limits.max_bytes - carried.size_bytes:
+        return None
+    return _kept("WEBP", encode.lossless_webp(image, carried), image, limits)
 
 
 def _kept(name: str, data: bytes, image: Image.Image, limits: Limits) -> Fitted | None:

@@ -17,7 +17,7 @@ from PIL import Image, PngImagePlugin
 
 from ingestor.disk import disk_fault
 from ingestor.images import attached, colour, decode, fitting, headers, integrity, shape, style, verify
-from ingestor.images.fitting import Fitted, Limits
+from ingestor.images.fitting import Limits, Wish
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.lighten import Lightened, lightened
 from ingestor.images.plan import Plan, plan
@@ -146,6 +146,7 @@ class _Made:
 def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules) -> _Made:
     image, shown, odd = _pixels(file, header, undecoded, what, rules)
     file.forget()
+    without_loss = _came_without_loss(file, header, image)
     image, odd_depth = colour.to_eight_bits(image)
     image = shape.resized(image, what.box, shown)
     image, colour_changed, odd_colour = colour.to_srgb(image, header)
@@ -155,17 +156,17 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
     carried, odd_attached = attached.to_carry(
         header.attached, turn=turn, stripped=rules.metadata == "strip", room_bytes=rules.max_bytes
     )
+    wish = Wish(
+        format=what.format,
+        style=_style(header, what),
+        without_loss=without_loss and not what.must_resize,
+        carried=carried,
+        turn=turn,
+        name=file.name,
+    )
     limits = Limits(max_bytes=rules.max_bytes, quality=rules.webp_quality)
     meant = verify.look_of(image)
-    fitted: Fitted | None = None
-    if what.format == "JPEG":
-        carried_in_jpeg, odd_jpeg = attached.for_jpeg(carried, turn)
-        fitted = fitting.as_jpeg(image, limits, carried_in_jpeg, _style(header, what))
-        odd_attached += odd_jpeg if fitted else []
-    elif what.format == "PNG":
-        fitted = fitting.as_png(image, limits, carried)
-    if fitted is None:
-        fitted = fitting.as_webp(image, limits, carried, file.name)
+    fitted, odd_jpeg = fitting.fit(image, wish, limits)
     del image
     verify.check(fitted, meant, file.name)
     return _Made(
@@ -174,7 +175,7 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
         size=fitted.size,
         steps=what.steps(colour=colour_changed, size=fitted.size, written_as=fitted.format),
         profile=profile(header.format, fitted.format, rules),
-        odd=[*odd, *odd_depth, *odd_colour, *odd_attached],
+        odd=[*odd, *odd_depth, *odd_colour, *odd_attached, *odd_jpeg],
     )
 
 
@@ -184,6 +185,12 @@ def _pixels(
     # Taken apart here, so that nothing but the caller's variable holds the pixels.
     decoded = decode.pixels(file, header, undecoded, what.box, rules.integrity)
     return decoded.image, decoded.shown, decoded.odd
+
+
+def _came_without_loss(file: Source, header: Header, image: Image.Image) -> bool:
+    """Whether it is a picture of few colours, or a lossless WebP: lossy coding would be seen, or be the first."""
+    lossless_webp = header.format.name == "WEBP" and b"VP8L" in file.head
+    return image.mode in ("P", "PA", "1") or header.format.name == "GIF" or lossless_webp
 
 
 def _style(header: Header, what: Plan) -> JpegStyle:

@@ -1,6 +1,6 @@
 """The image formats that can be made fit, as rows, and the closed list of reasons why an image may not be.
 
-The README's table is printed from these rows by `tests/unit/policy/test_formats.py`, which also tries each of them.
+The README's tables are printed from these rows; `tests/unit/policy/test_formats.py` tries each of them.
 """
 
 from __future__ import annotations

@@ -98,3 +98,26 @@ def test_a_png_that_would_not_fit_is_none():
     image = kit.noise(300, 200)
     assert fitting.as_png(image, limits(100_000), NOTHING) is None
     assert fitting.as_png(image, limits(1_000_000), NOTHING).format == "PNG"
+
+
+@pytest.mark.parametrize("name", ["GIF", "BMP", "TIFF", "PCX"])
+def test_a_picture_of_few_colours_is_sent_without_loss(made_fit, name):
+    drawing = kit.photograph(160, 120).quantize(24)
+    payload = made_fit(kit.saved(drawing, name))
+    assert payload.normalised == ("webp",)
+    with kit.Image.open(payload.file) as sent:
+        assert sent.convert("RGB").tobytes() == drawing.convert("RGB").tobytes()
+
+
+def test_few_colours_that_do_not_fit_without_loss_are_sent_with_it(made_fit):
+    payload = made_fit(kit.saved(kit.noise(300, 200).quantize(256), "GIF"), max_bytes=20_000)
+    assert payload.size_bytes <= 20_000
+    assert payload.mime_type == "image/webp"
+
+
+def test_a_lossless_webp_is_turned_without_loss(made_fit):
+    photo = kit.photograph(160, 120)
+    payload = made_fit(kit.saved(photo, "WEBP", lossless=True, exif=kit.exif(6)))
+    assert payload.normalised == ("turned",)
+    with kit.Image.open(payload.file) as sent:
+        assert sent.tobytes() == photo.transpose(kit.Image.Transpose.ROTATE_270).tobytes()
