@@ -198,6 +198,9 @@ class Ledger(Outbox, Protocol):
     ) -> Sequence[QueuedSource]:
         """The paths of a lane whose turn it is, in line order; only those of `batch` and `folders`, where given."""
 
+    async def in_line(self, folder: str, path: str) -> QueuedSource | None:
+        """A path that waits, whether or not its turn has come; None: it does not wait."""
+
     async def next_ready_at(self, batch: str | None = None, folders: Sequence[str] | None = None) -> datetime | None:
         """When the next waiting path's turn is; None when nobody waits."""
 

@@ -15,6 +15,7 @@ from ingestor.ledger.statements import (
     NEW_UPLOAD,
     SAME_SOURCE,
     SET_SAME_SOURCE,
+    SET_SOURCE_IF_STILL,
     SET_SOURCE_RETURNING,
     still,
     this,
@@ -180,8 +181,8 @@ def finish(connection: Connection, source: SourceFile, put_away: str | None, now
         "put_away": put_away,
         "changed_at": now,
     }
-    connection.execute(SET_SAME_SOURCE, {**still(source), **changes})
-    if put_away is not None:
+    is_changed = connection.execute(SET_SAME_SOURCE, {**still(source), **changes}).rowcount
+    if put_away is not None and is_changed:
         tell(connection, now, source.folder, source.path, "put_away", {"to": put_away})
 
 
@@ -197,7 +198,7 @@ def quarantine(
     """Take a path out of line, and its content with it, with a manifest line that says why.
 
     A content that has a live id keeps it: what is wrong then is wrong with its renewal. False if other bytes have
-    been found under the path meanwhile.
+    been found under the path meanwhile, or somebody else has brought it to an end.
     """
     if connection.execute(SAME_SOURCE, still(source)).one_or_none() is None:
         return False
@@ -238,5 +239,5 @@ def _quarantine_content(connection: Connection, content_id: ContentId, reason: s
 
 def note_put_away(connection: Connection, source: SourceFile, put_away: str, now: datetime) -> None:
     """Where a quarantined file went."""
-    connection.execute(SET_SAME_SOURCE, {**still(source), "put_away": put_away})
+    connection.execute(SET_SOURCE_IF_STILL, {**still(source), "put_away": put_away})
     tell(connection, now, source.folder, source.path, "put_away", {"to": put_away})

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from ingestor.errors import DiskFault
+from ingestor.ledger import line
 from ingestor.ledger.grouped import GroupedLedger
 from ingestor.ledger.migrate import migrate
 from ingestor.ledger.own_facts import OwnFacts
 from ingestor.ledger.postgres_database import Database
+from ingestor.ledger.postgres_jobs import defer_content, defer_paths, make_job_tables
 from ingestor.ledger.postgres_locks import Locks
+from ingestor.model import ContentId, Lane, Sighting
 from ingestor.ports import Clock
 
 _READERS = 2
@@ -50,6 +54,15 @@ class PostgresLedger(OwnFacts, GroupedLedger):
         """Create or migrate, one program at a time. Raises `LedgerUnreadable` or `DiskFault`."""
         await self._write(_prepare, self.name)
 
+    async def take(self, sightings: Sequence[Sighting], lane: Lane, batch: str | None) -> None:
+        await self._write(_take, sightings, lane, batch, self._clock.now())
+
+    async def put_back(self, folder: str, path: str) -> str | None:
+        return await self._write(_put_back, folder, path, self._clock.now())
+
+    async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
+        return await self._write(_want_renewal, content_id, batch, self._clock.now())
+
     async def shift_line(self, seconds: float) -> None:
         """Nothing: whose turn it is goes by the database's clock, which all have in common."""
 
@@ -77,6 +90,28 @@ def _others(connection: Connection) -> Sequence[str]:
 def _prepare(connection: Connection, name: str) -> None:
     if migrate(connection, name):
         _order_by_bytes(connection)
+    make_job_tables(connection)
+
+
+# -- who is put in line has a job from the same transaction on --------------------------------------
+
+
+def _take(connection: Connection, sightings: Sequence[Sighting], lane: Lane, batch: str | None, now: datetime) -> None:
+    line.take(connection, sightings, lane, batch, now)
+    defer_paths(connection, [sighting.source.key for sighting in sightings], now)
+
+
+def _put_back(connection: Connection, folder: str, path: str, now: datetime) -> str | None:
+    put_away = line.put_back(connection, folder, path, now)
+    defer_paths(connection, [(folder, path)], now)
+    return put_away
+
+
+def _want_renewal(connection: Connection, content_id: ContentId, batch: str | None, now: datetime) -> bool:
+    is_wanted = line.want_renewal(connection, content_id, batch, now)
+    if is_wanted:
+        defer_content(connection, content_id, now)
+    return is_wanted
 
 
 def _order_by_bytes(connection: Connection) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from ingestor.ledger.rows import VANISHED, ledger_entry, queued_source, split_path
 from ingestor.ledger.schema import facts, history, sources, uploads
+from ingestor.ledger.statements import SOURCE, this
 from ingestor.model import (
     Content,
     ContentId,
@@ -51,6 +52,12 @@ def due(
         .limit(limit)
     )
     return [queued_source(row) for row in connection.execute(statement)]
+
+
+def in_line(connection: Connection, folder: str, path: str) -> QueuedSource | None:
+    """A path that waits, whether or not its turn has come; None: it does not wait."""
+    row = connection.execute(SOURCE, this(folder, path)).one_or_none()
+    return None if row is None or row.state != SourceState.WAITING else queued_source(row)
 
 
 def next_ready_at(connection: Connection, batch: str | None, folders: Sequence[str] | None) -> datetime | None:

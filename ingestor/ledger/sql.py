@@ -89,6 +89,9 @@ class SqlLedger(SqlOutbox):
     ) -> Sequence[QueuedSource]:
         return await self._read(reads.due, lane, self._clock.now(), limit, batch, folders)
 
+    async def in_line(self, folder: str, path: str) -> QueuedSource | None:
+        return await self._read(reads.in_line, folder, path)
+
     async def next_ready_at(self, batch: str | None = None, folders: Sequence[str] | None = None) -> datetime | None:
         return await self._read(reads.next_ready_at, batch, folders)
 

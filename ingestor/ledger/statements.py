@@ -59,9 +59,15 @@ SOURCE = select(sources).where(_THIS)
 SET_SOURCE = update(sources).where(_THIS)
 SET_SOURCE_RETURNING = SET_SOURCE.returning(*sources.c)
 
-SAME_SOURCE = select(sources).where(_STILL)
-"""The path, unless discovery has found other bytes there meanwhile: then it stays in line for those."""
-SET_SAME_SOURCE = update(sources).where(_STILL)
+_STILL_IN_LINE = and_(_STILL, sources.c.state == SourceState.WAITING)
+SAME_SOURCE = select(sources).where(_STILL_IN_LINE)
+"""The path in line, unless discovery has found other bytes there meanwhile: then it stays in line for those.
+
+Who was taken for dead and comes back late finds that somebody else has brought it to its end: nothing is changed.
+"""
+SET_SAME_SOURCE = update(sources).where(_STILL_IN_LINE)
+SET_SOURCE_IF_STILL = update(sources).where(_STILL)
+"""The path with those bytes, whether or not it is in line."""
 
 UPLOAD = select(uploads).where(_UPLOAD)
 SET_UPLOAD = update(uploads).where(_UPLOAD).returning(*uploads.c)

@@ -933,3 +933,41 @@ async def test_walks_at_once_do_not_disturb_each_other(ledger: Ledger, walk: Wal
     lines = await walk.lines()
     assert {line["path"] for line in lines} == {one.source.path for one in seen}
     assert len({line["file_id"] for line in lines}) == 40
+
+
+# -- several at once: who was taken for dead comes back late
+
+
+async def test_a_path_in_line_is_told_whether_or_not_its_turn_has_come(ledger: Ledger, walk: Walk) -> None:
+    await walk.taken(A)
+    await ledger.postpone(
+        A.source, event="retry", reason="r", message="m", request_id=None, attempt=1, delay_seconds=60
+    )
+    queued = await ledger.in_line("inbox", "a/b.jpg")
+    assert queued is not None
+    assert (queued.source, queued.attempt) == (A.source, 1)
+    assert await ledger.in_line("inbox", "a/other.jpg") is None
+    await ledger.vanish("inbox", "a/b.jpg", "gone")
+    assert await ledger.in_line("inbox", "a/b.jpg") is None
+
+
+async def test_whoever_completes_a_generation_second_changes_nothing(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    intent = await walk.intended(A, ONE)
+    assert await ledger.complete(A.source, intent, payload(), receipt(clock, 1))
+    before = await ledger.entries()
+    assert not await ledger.complete(A.source, intent, payload(), receipt(clock, 2))
+    assert await ledger.entries() == before
+    assert [line["file_id"] for line in await walk.lines()] == [receipt(clock, 1).file_id]
+
+
+async def test_a_path_that_somebody_else_has_finished_is_neither_put_off_nor_quarantined(
+    ledger: Ledger, walk: Walk
+) -> None:
+    await walk.uploaded(A, ONE)
+    before = (await ledger.entries(), await ledger.story("inbox", "a/b.jpg"))
+    await ledger.postpone(A.source, event="retry", reason="r", message="m", request_id=None, attempt=3, delay_seconds=9)
+    assert not await ledger.quarantine(A.source, ONE.content_id, "broken", "m", None)
+    await ledger.finish(A.source, "/away/b.jpg")
+    assert (await ledger.entries(), await ledger.story("inbox", "a/b.jpg")) == before
