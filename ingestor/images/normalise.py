@@ -146,6 +146,8 @@ class _Made:
 def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules) -> _Made:
     image, shown, odd = _pixels(file, header, undecoded, what, rules)
     file.forget()
+    if what.first_frame and rules.animation == "keep":
+        odd.append("it moves, but can only be sent still: its first frame was taken")
     without_loss = _came_without_loss(file, header, image)
     image, odd_depth = colour.to_eight_bits(image)
     image = shape.resized(image, what.box, shown)

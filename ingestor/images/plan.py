@@ -91,5 +91,5 @@ def _only_first(source: Source, header: Header, rules: NormaliseRules, *, fits: 
             "animated",
             f"{source.name}: has several frames or pages, and normalise.animation is reject; export the one you want",
         )
-    keeps = rules.animation == "keep" and header.format.accepted_as is not None and fits and header.orientation == 1
-    return not keeps
+    upright = header.orientation == 1 or rules.orientation == "keep"
+    return not (rules.animation == "keep" and header.format.accepted_as is not None and fits and upright)

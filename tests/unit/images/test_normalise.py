@@ -200,6 +200,20 @@ def test_an_animation_can_be_kept_where_the_api_takes_its_format(made_fit, name,
     payload = made_fit(kit.animation(name), animation="keep")
     assert payload.is_source == kept
     assert ("first_frame" in payload.normalised) != kept
+    assert any("first frame" in warning for warning in payload.warnings) != kept
+
+
+def test_an_animation_that_is_too_large_cannot_be_kept(made_fit):
+    payload = made_fit(kit.animation("WEBP"), animation="keep", longest_side_px=40)
+    assert payload.normalised == ("first_frame", "resized")
+    assert any("first frame" in warning for warning in payload.warnings)
+
+
+def test_an_animation_can_be_kept_as_it_is_turned(made_fit):
+    first, *others = kit.frames()
+    data = kit.saved(first, "WEBP", save_all=True, append_images=others, exif=kit.exif(6))
+    assert made_fit(data, animation="keep", orientation="keep").is_source
+    assert made_fit(data, animation="keep").normalised == ("turned", "first_frame")
 
 
 def test_the_by_products_of_a_phone_are_no_further_pictures(made_fit):
