@@ -91,8 +91,9 @@ def test_what_is_installed_is_pinned() -> None:
 
 def test_state_is_in_a_volume_that_its_user_owns() -> None:
     (volume,) = json.loads(last_stage()["VOLUME"])
-    assert environment()["INGESTOR_LEDGER"].startswith(f"{volume}/")
-    assert environment()["INGESTOR_MANIFEST"].startswith(f"{volume}/")
+    told = yaml.safe_load((CONFIG / "docker.yaml").read_text())
+    assert told["ledger"].startswith(f"{volume}/")
+    assert told["manifest"].startswith(f"{volume}/")
     assert f"install -d -o ingestor -g ingestor -m 0750 {volume}" in last_stage()["RUN"]
 
 
@@ -116,7 +117,7 @@ def test_compose_builds_that_image_and_mounts_what_exists() -> None:
 
 
 def test_the_settings_of_the_container_are_right_together(tmp_path: Path) -> None:
-    """Those of the image, the compose file and docker.yaml, with the container's places put under a folder here."""
+    """Those of the image, the compose file and docker.yaml, with their places put under a folder here."""
     (tmp_path / "srv" / "inbox").mkdir(parents=True)
     (tmp_path / "run" / "secrets").mkdir(parents=True)
     for name in service()["secrets"]:
@@ -130,7 +131,6 @@ def test_the_settings_of_the_container_are_right_together(tmp_path: Path) -> Non
     loaded = load(settings, here)
     assert [folder.path for folder in loaded.folders] == [tmp_path / "srv" / "inbox"]
     assert loaded.api.key_file == tmp_path / "run" / "secrets" / "api-key"
-    assert loaded.ledger == tmp_path / "var" / "lib" / "ingestor" / "ledger.db"
     assert str(loaded.status.listen) == "0.0.0.0:8787"
 
 
