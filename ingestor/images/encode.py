@@ -60,7 +60,7 @@ def png(image: Image.Image, carried: Attached = _NOTHING) -> bytes:
     words = PngImagePlugin.PngInfo()
     if carried.xmp:
         words.add_itxt("XML:com.adobe.xmp", carried.xmp.decode("utf-8", "replace"))
-    return _saved(image, "PNG", compress_level=PNG_LEVEL, exif=carried.exif or b"", pnginfo=words)
+    return _saved(image, "PNG", compress_level=PNG_LEVEL, exif=carried.exif or b"", pnginfo=words, icc_profile=None)
 
 
 def _saved(image: Image.Image, name: str, **options: object) -> bytes:
