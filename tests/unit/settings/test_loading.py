@@ -158,6 +158,7 @@ def test_defaults_are_those_of_the_interface(file: Any) -> None:
                 "rescan": "60s",
                 "after_upload": "keep",
                 "on_quarantine": "keep",
+                "on_source_delete": "keep",
                 "renew": "never",
                 "on": {"uploaded": [], "quarantined": [], "expiring": [], "expired": []},
                 "expiring_before": "60m",
