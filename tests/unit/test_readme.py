@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ingestor.cli.exits import Exit
 from ingestor.cli.program import COMMANDS
@@ -41,6 +42,13 @@ def test_every_file_that_it_names_is_there() -> None:
     text = README.read_text()
     for name in re.findall(r"\bconfig/[\w./-]+\w", text):
         assert (README.parent / name).exists(), name
+
+
+def test_every_alert_has_its_place_in_the_runbook() -> None:
+    rules = yaml.safe_load((README.parent / "config" / "alerts.yml").read_text())
+    alerts = [rule["alert"] for group in rules["groups"] for rule in group["rules"]]
+    titles = re.findall(r"^## (Ingestor\w+)$", (README.parent / "config" / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    assert titles == alerts
 
 
 def write() -> None:
