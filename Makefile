@@ -35,8 +35,8 @@ watch: setup ## the daemon on the same settings; drop images into .run/inbox
 	@exec $(BIN)/ingestor watch --config $(CONFIG)
 
 test: setup ## the whole test suite
-	@tests/browser/install.sh
-	@$(BIN)/python -m pytest -n 2 tests
+	@tests/install.sh
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 tests
 
 lint: setup ## ruff, mypy (strict), import floors
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

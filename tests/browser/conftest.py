@@ -37,7 +37,7 @@ def chromium() -> str:
     """Where Chromium is. Without it these tests are left out, except in CI, where it is an error."""
     path = shutil.which("chromium")
     if path is None:
-        words = "no chromium: run tests/browser/install.sh"
+        words = "no chromium: run tests/install.sh"
         if os.environ.get("CI") == "true":
             pytest.fail(words)
         pytest.skip(words)
