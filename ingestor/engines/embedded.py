@@ -6,18 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
+from ingestor.engines.pausing import DiskPause
 from ingestor.errors import DiskFault, IngestorError
-from ingestor.model import Lane, Outcome, QueuedSource, Snoozed
+from ingestor.model import Lane, Outcome, QueuedSource
 from ingestor.ports import Clock, Ingest, Ledger, Observer
 
 LOOK_SECONDS = 1.0
 """Between looks at the ledger for what other programs (`retry`, `renew`) put in line."""
-
-DISK_SECONDS = 2.0
-"""Between looks at a ledger whose disk is at fault."""
-
-DISK_REASONS = frozenset({"disk", "disk_denied", "disk_full", "disk_read_only", "ledger_busy", "ledger"})
-"""Of `DiskFault`; a ledger that cannot be reached is one as well."""
 
 READ_AHEAD = 64
 """Paths of a lane that are asked for at once."""
@@ -51,7 +46,6 @@ class EmbeddedEngine:
         self._ledger = ledger
         self._ingest = ingest
         self._clock = clock
-        self._observer = observer
         self._places = places
         self._ready = ready
         self._is_ready = is_ready
@@ -70,8 +64,7 @@ class EmbeddedEngine:
         self._failure: BaseException | None = None
         self._turned_at = clock.monotonic()
         self._is_at_gate = False
-        self._disk_fault_until: float | None = None
-        """Not None: a disk is at fault, and nothing new begins before (monotonic)."""
+        self._pause = DiskPause(clock, observer)
 
     @property
     def running(self) -> int:
@@ -113,7 +106,7 @@ class EmbeddedEngine:
             if self._stopping or self._failure is not None:
                 break
             if not await self._begin():
-                await self._pause()
+                await self._rest()
         await self._drain()
         if self._failure is not None:
             raise self._failure
@@ -145,7 +138,7 @@ class EmbeddedEngine:
     async def _begin(self) -> bool:
         """Begin what there are places for; whether anything was begun."""
         begun = False
-        if self._disk_holds():
+        if self._pause.holds:
             return False
         for lane in Lane:
             while self._free(lane) > 0 and not self._stopping:
@@ -173,7 +166,7 @@ class EmbeddedEngine:
         try:
             due = await self._ledger.due(lane, READ_AHEAD + len(self._running), self._batch, self._folders)
         except DiskFault as fault:
-            self._disk_failed(fault.reason, str(fault))
+            self._pause.failed(fault.reason, str(fault))
             return False
         known = self._running.keys() | self._ended_meanwhile
         fresh = [queued for queued in due if queued.source.key not in known]
@@ -188,7 +181,7 @@ class EmbeddedEngine:
     async def _one(self, queued: QueuedSource) -> None:
         try:
             outcome = await self._ingest(queued)
-            self._notice_disk(outcome)
+            self._pause.notice(outcome)
             if self._ended is not None:
                 self._ended(queued, outcome)
         except asyncio.CancelledError:
@@ -201,7 +194,7 @@ class EmbeddedEngine:
             self._ended_meanwhile.add(queued.source.key)
             self._wake.set()
 
-    async def _pause(self) -> None:
+    async def _rest(self) -> None:
         """Until a place is free, something new is told, or the next path's turn comes."""
         # Those who wait here wait for a place, which `_one` tells of.
         seconds = LOOK_SECONDS if any(self._waiting.values()) else await self._seconds_to_next()
@@ -220,36 +213,15 @@ class EmbeddedEngine:
         try:
             ready_at = await self._ledger.next_ready_at(self._batch, self._folders)
         except DiskFault as fault:
-            self._disk_failed(fault.reason, str(fault))
+            self._pause.failed(fault.reason, str(fault))
             return LOOK_SECONDS
-        if ready_at is None and not self._running and not self._disk_holds():
+        if ready_at is None and not self._running and not self._pause.holds:
             # The ledger answers, and nobody is left in line who could show that the disk is well.
-            self._disk_is_well()
-        if ready_at is None or self._disk_holds():
+            self._pause.went_well()
+        if ready_at is None or self._pause.holds:
             return LOOK_SECONDS
         until = (ready_at - self._clock.now()).total_seconds()
         return min(LOOK_SECONDS, until) if until > 0 else LOOK_SECONDS
-
-    # -- a disk at fault: nothing begins, and nothing is blamed, until it is cured
-
-    def _notice_disk(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Snoozed) and outcome.reason in DISK_REASONS:
-            self._disk_failed(outcome.reason, outcome.message)
-        elif not isinstance(outcome, Snoozed):
-            self._disk_is_well()
-
-    def _disk_is_well(self) -> None:
-        if self._disk_fault_until is not None:
-            self._disk_fault_until = None
-            self._observer.notice("disk_resumed")
-
-    def _disk_failed(self, reason: str, message: str) -> None:
-        if self._disk_fault_until is None:
-            self._observer.notice("disk_paused", reason=reason, message=message)
-        self._disk_fault_until = self._clock.monotonic() + DISK_SECONDS
-
-    def _disk_holds(self) -> bool:
-        return self._disk_fault_until is not None and self._clock.monotonic() < self._disk_fault_until
 
     async def _drain(self) -> None:
         """What runs ends; where nothing can go on, at once: it might wait for the API for days."""

@@ -16,9 +16,9 @@ from ingestor.ledger.grouped import GroupedLedger
 from ingestor.ledger.migrate import migrate
 from ingestor.ledger.own_facts import OwnFacts
 from ingestor.ledger.postgres_database import Database
-from ingestor.ledger.postgres_jobs import defer_content, defer_paths, make_job_tables
+from ingestor.ledger.postgres_jobs import defer_content, defer_paths, disband, make_job_tables
 from ingestor.ledger.postgres_locks import Locks
-from ingestor.model import ContentId, Lane, Sighting
+from ingestor.model import ContentId, Lane, Sighting, SourceFile
 from ingestor.ports import Clock
 
 _READERS = 2
@@ -63,6 +63,13 @@ class PostgresLedger(OwnFacts, GroupedLedger):
     async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
         return await self._write(_want_renewal, content_id, batch, self._clock.now())
 
+    async def leave_batch(self, source: SourceFile) -> None:
+        await self._write(_leave_batch, source, self._clock.now())
+
+    async def disband(self, batch: str) -> None:
+        """What is left of a run stays in line for whoever takes it; nobody counts its ends any more."""
+        await self._write(disband, batch)
+
     async def shift_line(self, seconds: float) -> None:
         """Nothing: whose turn it is goes by the database's clock, which all have in common."""
 
@@ -105,6 +112,11 @@ def _put_back(connection: Connection, folder: str, path: str, now: datetime) -> 
     put_away = line.put_back(connection, folder, path, now)
     defer_paths(connection, [(folder, path)], now)
     return put_away
+
+
+def _leave_batch(connection: Connection, source: SourceFile, now: datetime) -> None:
+    line.leave_batch(connection, source, now)
+    defer_paths(connection, [source.key], now)
 
 
 def _want_renewal(connection: Connection, content_id: ContentId, batch: str | None, now: datetime) -> bool:

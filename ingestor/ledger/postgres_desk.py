@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ingestor.ledger.columns import Instant, escape_path
+from procrastinate.exceptions import UniqueViolation
+
+from ingestor.ledger.columns import Instant, escape_path, unescape_path
 from ingestor.ledger.postgres_jobs import IS_TWIN, JOBS, KEY, job_select
-from ingestor.ledger.rows import split_path
+from ingestor.ledger.rows import Place, join_path, split_path
 from ingestor.model import Json
 from ingestor.ports import Clock
 
@@ -128,6 +130,11 @@ class JobDesk:
         self._ask = queries.execute_query_all_async
         self._clock = clock
 
+    def place_of(self, arguments: Mapping[str, Json]) -> Place:
+        """Folder and path of a job."""
+        directory, name = unescape_path(str(arguments["directory"])), unescape_path(str(arguments["name"]))
+        return str(arguments["folder"]), join_path(directory, name)
+
     async def end(
         self, job_id: int, worker_id: int, folder: str, path: str, outcome: Mapping[str, Json] | None = None
     ) -> bool:
@@ -142,10 +149,9 @@ class JobDesk:
             return bool(await self._ask(_END, **arguments))
         return bool(await self._ask(_END_TELLING, outcome=dict(outcome), **arguments))
 
-    async def put_back(self, job: HeldJob, seconds: float = 0.0) -> bool:
+    async def put_back_held(self, job_id: int, worker_id: int | None, seconds: float = 0.0) -> bool:
         """Somebody may take it from now on, or after so long; where another job for the path waits, this one goes."""
-        arguments = {"job_id": job.job_id, "worker_id": job.worker_id}
-        from procrastinate.exceptions import UniqueViolation
+        arguments = {"job_id": job_id, "worker_id": worker_id}
 
         try:
             if await self._ask(_PUT_BACK, seconds=seconds, **arguments):

@@ -106,6 +106,20 @@ def defer_missing(connection: Connection, now: datetime) -> int:
     return connection.execute(_DEFER_MISSING, {"now": now}).rowcount
 
 
+_DISBAND_SOURCES = text("UPDATE sources SET batch = NULL WHERE batch = :batch")
+_DISBAND_JOBS = text(
+    "UPDATE procrastinate_jobs SET args = args - 'batch' WHERE args->>'batch' = :batch AND status = 'todo'"
+)
+    "UPDATE procrastinate_jobs SET args = args - 'batch' WHERE args->>'batch' = :batch AND status = 'todo'"
+)
+
+
+def disband(connection: Connection, batch: str) -> None:
+    """The paths of a run stay in line, but for nobody in particular."""
+    connection.execute(_DISBAND_SOURCES, {"batch": batch})
+    connection.execute(_DISBAND_JOBS, {"batch": batch})
+
+
 # -- tables ----------------------------------------------------------------------------------------
 
 _INDEX = """
