@@ -132,7 +132,7 @@ def test_an_image_is_found_where_it_was_put_away(corner: Corner, tmp_path: Path)
 
     async def story(ledger: Filled) -> None:
         await ledger.live("a.jpg")
-        await ledger.ledger.finish(ledger.seen("a.jpg").source, str(tmp_path / "done" / "a.jpg"))
+        await ledger.ledger.note_put_away(ledger.seen("a.jpg").source, str(tmp_path / "done" / "a.jpg"))
 
     corner.fill(story)
     (corner.inbox / "a.jpg").unlink()

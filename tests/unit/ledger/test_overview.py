@@ -156,7 +156,7 @@ async def test_an_empty_ledger_has_no_number(shelf: Shelf) -> None:
 
 async def test_a_file_is_found_where_it_was_put_away(shelf: Shelf) -> None:
     await shelf.walk.uploaded(sighting("a.jpg"), content(1))
-    await shelf.walk.ledger.finish(sighting("a.jpg").source, "/done/a.jpg")
+    await shelf.walk.ledger.note_put_away(sighting("a.jpg").source, "/done/a.jpg")
     assert [entry.path for entry in await shelf.reader.find_put_away(["/x", "/done/a.jpg"])] == ["a.jpg"]
     assert await shelf.reader.find_put_away(["/done/b.jpg"]) == []
 

@@ -211,7 +211,7 @@ async def test_a_file_that_was_put_away_is_looked_for_where_it_is(page: Page, tm
     moved.parent.mkdir()
     source = source_of(page.world.inbox, "one.png")
     shutil.move(page.world.inbox / "one.png", moved)
-    await page.world.ledger.finish(source, str(moved))
+    await page.world.ledger.note_put_away(source, str(moved))
     assert (await page.get(f"/thumbnail?at={word_of(('inbox', 'one.png'))}")).status == 200
 
 
