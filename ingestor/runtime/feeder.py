@@ -14,7 +14,7 @@ from ingestor.policy.settling import Observation
 from ingestor.ports import Clock, Ledger, Observer
 from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.tally import Tally
-from ingestor.stages.discover import DropFolder, Piece, root_identity
+from ingestor.stages.discover import NO_MARKS, DropFolder, Piece, device_at
 from ingestor.stages.settle import settle
 
 
@@ -183,19 +183,28 @@ class Feeder:
             self._tally.ended_by_scan += familiar
         return piece.named(compared.strangers)
 
-    async def _miss(self, directory: str, names: Sequence[str]) -> None:
-        """What a whole listing did not have is gone, unless it is only passed over by now."""
+    async def _miss(self, directory: str, names: Sequence[str], message: str = "the file is gone") -> None:
+        """What a whole listing did not have is gone, unless it is only passed over by now.
+
+        An empty mount point says nothing of the disk that belongs there: files that were found on another one than is
+        there now are not missed.
+        """
         here = f"{self.folder.root}/{directory}" if directory else str(self.folder.root)
         gone = [name for name in names if not os.path.lexists(f"{here}/{name}")]
-        if gone and root_identity(self.folder.root) is not None:
-            await self._ledger.miss(self.folder.name, directory, gone, "the file is gone")
+        device = device_at(self.folder.root, directory) if gone else None
+        if device is None:
+            return
+        known = await self._ledger.known(self.folder.name, directory, gone)
+        missed = [name for name, held in known.items() if held.identity.device == device]
+        if missed:
+            await self._ledger.miss(self.folder.name, directory, missed, message)
 
     async def _miss_directories(self) -> None:
         """Directories that are gone, with all that was in them: a root that is gone says nothing."""
         for directory in await self._ledger.directories(self.folder.name):
-            gone = not os.path.lexists(f"{self.folder.root}/{directory}")
-            if gone and root_identity(self.folder.root) is not None:
-                await self._ledger.miss(self.folder.name, directory, None, "its directory is gone")
+            if not os.path.lexists(f"{self.folder.root}/{directory}"):
+                held = await self._ledger.compare(self.folder.name, directory, NO_MARKS, whole=True)
+                await self._miss(directory, held.missing, "its directory is gone")
 
     def _intake(self, known: Mapping[str, Known], sighting: Sighting) -> Intake:
         name = posixpath.basename(sighting.source.path)

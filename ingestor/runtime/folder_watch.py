@@ -12,7 +12,7 @@ from ingestor.model import Lane
 from ingestor.ports import Clock, Observer
 from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.feeder import Feeder
-from ingestor.runtime.watching import EventsUnavailable, WatchMode, changes, choose_mode
+from ingestor.runtime.watching import EventsUnavailable, WatchMode, changes, check_room, choose_mode
 from ingestor.stages.discover import root_identity
 
 P = ParamSpec("P")
@@ -160,6 +160,7 @@ class FolderWatch:
     async def _rescan_forever(self) -> None:
         while True:
             await self._patiently(self._scan)
+            check_room()
             await self._clock.sleep(self._settings.rescan)
 
     async def _poll(self, for_seconds: float | None = None) -> None:

@@ -91,10 +91,12 @@ class Inside:
 
 
 @contextlib.asynccontextmanager
-async def inside(home: Home, *, patient: bool = True, speed: float = 50.0) -> AsyncIterator[Inside]:
+async def inside(
+    home: Home, *, patient: bool = True, speed: float = 50.0, observer: RecordingObserver | None = None
+) -> AsyncIterator[Inside]:
     """`patient`: refusals of the account are waited out, as by the daemon."""
     settings = load(home.config, {})
-    clock, observer = FastClock(speed), RecordingObserver()
+    clock, observer = FastClock(speed), observer or RecordingObserver()
     with environment(AUROUS_API_KEY=home.sandbox.api_key):
         async with (
             open_ledger(settings, clock=clock, must_exist=False) as ledger,

@@ -224,11 +224,15 @@ class Hooked(RecordingObserver):
     def __init__(self) -> None:
         super().__init__()
         self.stage = ""
+        self.path = ""
+        """Of this path alone, where it is not empty."""
         self.act: Callable[[str, str], None] | None = None
 
     def notice(self, event: str, **facts: Any) -> None:
         super().notice(event, **facts)
-        if event == "stage" and facts["stage"] == self.stage and self.act is not None:
+        if event != "stage" or self.act is None or facts["stage"] != self.stage:
+            return
+        if self.path in ("", facts["path"]):
             act, self.act = self.act, None
             act(facts["folder"], facts["path"])
 

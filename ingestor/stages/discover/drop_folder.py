@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import posixpath
@@ -201,3 +202,17 @@ def root_identity(root: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
+
+def device_at(root: Path, directory: str) -> int | None:
+    """The disk on which a directory of a drop folder is, or was: that of the nearest one there is; None without root.
+
+    Where a disk is not mounted, this is the one below its mount point.
+    """
+    if root_identity(root) is None:
+        return None
+    while directory:
+        with contextlib.suppress(OSError):
+            return os.lstat(root / directory).st_dev
+        directory = posixpath.dirname(directory)
+    return root.stat().st_dev
