@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ingestor import __version__
 from ingestor.files_api import ApiKey, Breaker, HttpFilesApi, ResilientFilesApi, Timeouts
@@ -16,12 +18,18 @@ from ingestor.images import ImagePool, clear_spool
 from ingestor.observe.cleaning import redact
 from ingestor.pipeline import Tools
 from ingestor.ports import Clock, Ledger, NormaliseRules, Observer
-from ingestor.quota import LocalQuota
+from ingestor.quota import LocalQuota, SharedQuota
 from ingestor.runtime.clock_watch import ClockWatch
+from ingestor.runtime.leaders import SharedFlights
 from ingestor.runtime.parts import Parts
+from ingestor.runtime.spool import own_spool
 from ingestor.runtime.system_clock import SystemClock
-from ingestor.settings import FolderSettings, NormaliseSettings, Settings
+from ingestor.settings import DatabaseUrl, FolderSettings, NormaliseSettings, Settings
+from ingestor.stages.flights import Flights
 from ingestor.stages.manifest import Manifest
+
+if TYPE_CHECKING:
+    from ingestor.runtime.cluster import Cluster
 
 READ_BURST = 1200
 READS_PER_MINUTE = 600
@@ -37,7 +45,7 @@ class Api:
 
     files: ResilientFilesApi
     http: HttpFilesApi
-    uploads: LocalQuota
+    uploads: LocalQuota | SharedQuota
     reads: LocalQuota
 
 
@@ -70,10 +78,12 @@ async def open_api(
     clock: Clock,
     observer: Observer,
     patient: bool,
+    shared: SharedQuota | None = None,
 ) -> AsyncIterator[Api]:
     """The API, paced and resilient; the bundled sandbox is started where the settings ask for it.
 
-    `patient`: refusals of the account are waited out instead of raised. `facts` has the quota's state of the last run.
+    `patient`: refusals of the account are waited out instead of raised. `facts` has the quota's state of the last run,
+    unless machines have a `shared` one.
     """
     async with contextlib.AsyncExitStack() as stack:
         base_url, key = await stack.enter_async_context(_address(settings))
@@ -87,7 +97,7 @@ async def open_api(
             user_agent=f"ingestor/{__version__}",
         )
         rng = random.Random()
-        uploads = LocalQuota(
+        uploads = shared or LocalQuota(
             capacity=settings.api.quota.burst,
             per_minute=settings.api.quota.per_minute,
             at_once=settings.api.concurrency,
@@ -152,13 +162,18 @@ async def assemble(
     observer: Observer,
     patient: bool,
     clock: Clock | None = None,
+    what: str = "ingestor",
 ) -> AsyncIterator[Parts]:
-    """Everything that ingesting takes, around a ledger that is held."""
+    """Everything that ingesting takes, around a ledger that is held. `what` this process is called among machines."""
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         facts = await ledger.facts()
+        cluster, shared = None, None
+        if isinstance(settings.ledger, DatabaseUrl):
+            cluster, shared = await _join(stack, settings, ledger, folders, clock, observer, what)
+            folders = [*{folder.name: folder for folder in (*settings.folders, *folders)}.values()]
         api = await stack.enter_async_context(
-            open_api(settings, facts, clock=clock, observer=observer, patient=patient)
+            open_api(settings, facts, clock=clock, observer=observer, patient=patient, shared=shared)
         )
         if isinstance(clock, SystemClock):
             clock_watch = ClockWatch(ledger=ledger, observer=observer, clock=clock)
@@ -167,17 +182,21 @@ async def assemble(
             stack.callback(watching.cancel)
         images = image_pool(settings)
         stack.push_async_callback(images.close)
-        spool = _spool(settings.state_dir / "spool")
+        spool = settings.state_dir / "spool"
         tools = Tools(
             folders={folder.name: folder for folder in folders},
             ledger=ledger,
-            manifest=Manifest(settings.manifest, ledger),
+            manifest=Manifest(settings.manifest, ledger) if cluster is None else cluster.manifest,
             api=api.files,
             images=images,
-            spool=spool,
+            spool=_spool(spool) if cluster is None else stack.enter_context(own_spool(spool)),
             clock=clock,
             observer=observer,
+            flights=Flights() if cluster is None else SharedFlights(cluster.ledger.locks, clock),
         )
+        snapshots = {READ_QUOTA_FACT: api.reads.snapshot}
+        if isinstance(api.uploads, LocalQuota):
+            snapshots[UPLOAD_QUOTA_FACT] = api.uploads.snapshot
         yield Parts(
             settings=settings,
             tools=tools,
@@ -185,8 +204,40 @@ async def assemble(
             upload_quota=api.uploads.status,
             read_quota=api.reads.status,
             breaker=lambda: api.files.breaker.state,
-            snapshots={UPLOAD_QUOTA_FACT: api.uploads.snapshot, READ_QUOTA_FACT: api.reads.snapshot},
+            snapshots=snapshots,
+            cluster=cluster,
         )
+
+
+async def _join(
+    stack: contextlib.AsyncExitStack,
+    settings: Settings,
+    ledger: Ledger,
+    folders: Sequence[FolderSettings],
+    clock: Clock,
+    observer: Observer,
+    what: str,
+) -> tuple[Cluster, SharedQuota]:
+    """What machines that share a ledger have in common. Raises `UsageError` where a folder is another machine's."""
+    from ingestor.ledger.postgres import PostgresLedger
+    from ingestor.ledger.postgres_row import FactRow
+    from ingestor.runtime.cluster import join
+
+    assert isinstance(ledger, PostgresLedger)
+    row = FactRow(ledger.database, UPLOAD_QUOTA_FACT, clock)
+    stack.push_async_callback(row.close)
+    quota = SharedQuota(
+        row,
+        process=f"{settings.station} {os.getpid()} {secrets.token_hex(3)}",
+        capacity=settings.api.quota.burst,
+        per_minute=settings.api.quota.per_minute,
+        at_once=settings.api.concurrency,
+        clock=clock,
+        observer=observer,
+    )
+    stack.push_async_callback(quota.close)
+    joined = join(settings, ledger, folders, clock=clock, observer=observer, what=what)
+    return await stack.enter_async_context(joined), quota
 
 
 def _spool(spool: Path) -> Path:

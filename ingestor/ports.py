@@ -345,6 +345,34 @@ class Manifest(Protocol):
         """Keep only the last line for each path; how many lines went. Raises `DiskFault`, and then nothing has."""
 
 
+class Engine(Protocol):
+    """Runs the flow for paths in line: here, or wherever somebody takes them."""
+
+    @property
+    def running(self) -> int:
+        """How many paths are worked on here now."""
+
+    @property
+    def turned_at(self) -> float:
+        """When its loop last came round (monotonic); now, while there is a reason to wait."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is worked on, and every end has been told."""
+
+    def wake(self) -> None:
+        """There is something new in line."""
+
+    def stop(self) -> None:
+        """Begin nothing new; `run` returns when what runs has ended."""
+
+    def abort(self) -> None:
+        """End what runs at once; it is taken up again."""
+
+    async def run(self) -> None:
+        """Work until stopped. Raises `LedgerError`, and whatever else means that going on makes no sense."""
+
+
 class Ingest(Protocol):
     """`pipeline.ingest_one` with its tools: what an engine runs for each path."""
 

@@ -15,6 +15,7 @@ from ingestor.ledger import line
 from ingestor.ledger.grouped import GroupedLedger
 from ingestor.ledger.migrate import migrate
 from ingestor.ledger.own_facts import OwnFacts
+from ingestor.ledger.postgres_claims import Claim, claim
 from ingestor.ledger.postgres_database import Database
 from ingestor.ledger.postgres_jobs import defer_content, defer_paths, disband, make_job_tables
 from ingestor.ledger.postgres_locks import Locks
@@ -65,6 +66,10 @@ class PostgresLedger(OwnFacts, GroupedLedger):
 
     async def leave_batch(self, source: SourceFile) -> None:
         await self._write(_leave_batch, source, self._clock.now())
+
+    async def claim(self, claims: Sequence[Claim]) -> Sequence[str]:
+        """Take folders for this station; what stands in the way, in words, and then nothing is taken."""
+        return await self._write(claim, self.station, claims, self._clock.now())
 
     async def disband(self, batch: str) -> None:
         """What is left of a run stays in line for whoever takes it; nobody counts its ends any more."""

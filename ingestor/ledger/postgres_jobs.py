@@ -110,8 +110,6 @@ _DISBAND_SOURCES = text("UPDATE sources SET batch = NULL WHERE batch = :batch")
 _DISBAND_JOBS = text(
     "UPDATE procrastinate_jobs SET args = args - 'batch' WHERE args->>'batch' = :batch AND status = 'todo'"
 )
-    "UPDATE procrastinate_jobs SET args = args - 'batch' WHERE args->>'batch' = :batch AND status = 'todo'"
-)
 
 
 def disband(connection: Connection, batch: str) -> None:

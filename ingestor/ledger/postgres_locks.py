@@ -19,7 +19,7 @@ T = TypeVar("T")
 _KEY = "hashtextextended('ingestor.' || current_schema() || ' ' || %s, 0)"
 _TRY = f"SELECT pg_try_advisory_lock({_KEY})"
 _RELEASE = f"SELECT pg_advisory_unlock({_KEY})"
-_HOLDER = f"""
+HOLDER = f"""
     SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND objsubid = 1
     AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -127,5 +127,5 @@ def who_holds(database: Database, name: str) -> str | None:
 
 
 def _holder(connection: psycopg.Connection[Any], name: str) -> str | None:
-    row = connection.execute(_HOLDER, (name,)).fetchone()
+    row = connection.execute(HOLDER, (name,)).fetchone()
     return None if row is None else str(row[0]) or "unknown"

@@ -11,12 +11,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from ingestor.engines import EmbeddedEngine
 from ingestor.errors import DiskFault
 from ingestor.model import Lane, Outcome, QueuedSource, Retry, Snoozed, SourceFile
 from ingestor.pipeline import ingest_one
 from ingestor.policy.endings import INTERNAL, STOPPING
 from ingestor.runtime.disk_patience import until_disk_is_well
+from ingestor.runtime.engine import engine_of
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.hooks import Hooks
 from ingestor.runtime.memory import Memory
@@ -90,8 +90,11 @@ class Backfill:
         *,
         batch: str | None = None,
         in_line: int = 0,
+        submit_only: bool = False,
     ) -> None:
+        """`submit_only`: the run ends when all is in line, for other machines to work on."""
         self._parts = parts
+        self._submit_only = submit_only
         self._selections = selections
         self._limits = limits
         self._batch = batch or secrets.token_hex(8)
@@ -115,16 +118,13 @@ class Backfill:
             )
             for selection in selections
         }
-        self._engine = EmbeddedEngine(
-            ledger=parts.ledger,
+        self._engine = engine_of(
+            parts,
             ingest=self._ingest,
-            clock=parts.clock,
-            observer=parts.observer,
             places=places(parts),
-            ready=parts.gate.ready,
-            is_ready=lambda: parts.gate.is_ready,
             ended=self._ended,
             batch=self._batch,
+            works=not submit_only,
         )
 
     def interrupt(self, message: str = "interrupted") -> None:
@@ -149,6 +149,8 @@ class Backfill:
         finally:
             await _cancelled(recovering, ending)
         await self._count_deferred()
+        if self._parts.cluster is not None:
+            await self._parts.cluster.ledger.disband(self._batch)
         self.tally.seconds = self._parts.clock.monotonic() - began
         ended, message = self._end or (Ended.DONE, "")
         return Report(ended=ended, message=message, tally=self.tally)
@@ -206,7 +208,11 @@ class Backfill:
             await feeder.take_one(path, Lane.BACKFILL)
 
     async def _is_all_done(self) -> bool:
-        if self._leaving or any(feeder.unsettled for feeder in self._feeders.values()) or not self._engine.is_idle:
+        if self._leaving or any(feeder.unsettled for feeder in self._feeders.values()):
+            return False
+        if self._submit_only:
+            return True
+        if not self._engine.is_idle:
             return False
         return await self._parts.ledger.count_waiting(self._batch) == 0
 
@@ -311,9 +317,13 @@ class Backfill:
             states=["waiting"], batch=self._batch, limit=min(left, MOST_PROBLEMS)
         )
         for entry in entries:
-            reason, message = entry.reason or "stopped", entry.message or "the run ended before its turn came"
+            reason = entry.reason or ("submitted" if self._submit_only else "stopped")
+            message = entry.message or self._why_left()
             self.tally.defer(f"{entry.root}/{entry.path}", reason, message, entry.request_id)
         self.tally.deferred += left - len(entries)
+
+    def _why_left(self) -> str:
+        return "is in line for other machines" if self._submit_only else "the run ended before its turn came"
 
 
 async def _cancelled(*tasks: asyncio.Task[None]) -> None:

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ingestor.engines import EmbeddedEngine
 from ingestor.model import Outcome, QueuedSource, Snoozed
 from ingestor.observe.recent import Recent
 from ingestor.pipeline import ingest_one
 from ingestor.runtime.backfill import FILE_REASONS, places
 from ingestor.runtime.deletions import Deletions
 from ingestor.runtime.disk_patience import until_disk_is_well
+from ingestor.runtime.engine import engine_of
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.folder_watch import FolderWatch
 from ingestor.runtime.hooks import Hooks
@@ -32,20 +32,19 @@ UNFINISHED_SECONDS = 5.0
 class Daemon:
     """All loops of a watching process."""
 
-    def __init__(self, parts: Parts, recent: Recent) -> None:
+    def __init__(self, parts: Parts, recent: Recent, *, works: bool = True) -> None:
+        """`works` False: what is found is left to other machines."""
         self._parts = parts
         self._recent = recent
+        self._works = works
         self._stop = asyncio.Event()
-        self._engine = EmbeddedEngine(
-            ledger=parts.ledger,
+        self._engine = engine_of(
+            parts,
             ingest=self._ingest,
-            clock=parts.clock,
-            observer=parts.observer,
-            places=places(parts),
-            ready=parts.gate.ready,
-            is_ready=lambda: parts.gate.is_ready,
+            places=self._places(),
             ended=self._ended,
             folders=[folder.name for folder in parts.folders],
+            works=self._works,
         )
         self._feeders = {
             folder.name: Feeder(
@@ -95,8 +94,7 @@ class Daemon:
         parts = self._parts
         if not await self._has_recovered():
             return
-        facts = {**parts.snapshots, RUNTIME_FACT: lambda: status_now(parts, self._recent)}
-        memory = Memory(facts, ledger=parts.ledger, clock=parts.clock)
+        memory = Memory(self._facts(), ledger=parts.ledger, clock=parts.clock)
         reaper = Reaper(ledger=parts.ledger, manifest=parts.tools.manifest, clock=parts.clock, observer=parts.observer)
         retention = Retention(
             parts.settings.manifest,
@@ -105,7 +103,7 @@ class Daemon:
             clock=parts.clock,
             observer=parts.observer,
         )
-        watches = [FolderWatch(feeder, clock=parts.clock, observer=parts.observer) for feeder in self._feeders.values()]
+        watches = self._watches()
         runs = [
             memory.run(),
             reaper.run(),
@@ -113,7 +111,7 @@ class Daemon:
             self._finish_quarantined(),
             *self._renewals(),
             *self._deletions(),
-            *(watch.run() for watch in watches),
+            *watches,
         ]
         loops = [asyncio.create_task(run) for run in runs]
         working = asyncio.create_task(self._engine.run())
@@ -129,6 +127,24 @@ class Daemon:
             await self._wind_up(working, [*loops, stopping])
             await memory.save()
         parts.observer.notice("stopped")
+
+    def _facts(self) -> dict[str, Callable[[], Any]]:
+        """What a restart, or a report, has to know."""
+        return {**self._parts.snapshots, RUNTIME_FACT: lambda: status_now(self._parts, self._recent)}
+
+    def _places(self) -> int:
+        return places(self._parts)
+
+    def _watches(self) -> list[Coroutine[Any, Any, None]]:
+        """What finds files: of a folder that several machines have, on one of them at a time."""
+        parts, found = self._parts, []
+        for name, feeder in self._feeders.items():
+            watch = FolderWatch(feeder, clock=parts.clock, observer=parts.observer)
+            if parts.cluster is not None and parts.cluster.is_shared(name):
+                found.append(parts.cluster.lead(f"scan {name}", watch.run, feeder.settle_forever))
+            else:
+                found.append(watch.run())
+        return found
 
     async def _has_recovered(self) -> bool:
         """What the last run left undone is done, however long a disk is at fault; False: we were stopped meanwhile."""
@@ -154,11 +170,19 @@ class Daemon:
             await until_disk_is_well(parts.clock, parts.observer, finish_quarantined, parts.tools)
 
     def _renewals(self) -> list[Coroutine[Any, Any, None]]:
+        """What this machine alone can renew, and what one of all does."""
+        cluster = self._parts.cluster
+        wanted = [folder.name for folder in self._parts.folders if folder.renew == "while-source-exists"]
+        shared = [name for name in wanted if cluster is not None and cluster.is_shared(name)]
+        own = [name for name in wanted if name not in shared]
+        renewals = [self._renewer(own).run()] if own else []
+        if cluster is not None and shared:
+            renewals.append(cluster.lead("renew", self._renewer(shared).run))
+        return renewals
+
+    def _renewer(self, folders: list[str]) -> Renewer:
         parts = self._parts
-        folders = [folder.name for folder in parts.folders if folder.renew == "while-source-exists"]
-        if not folders:
-            return []
-        renewer = Renewer(
+        return Renewer(
             folders,
             ledger=parts.ledger,
             clock=parts.clock,
@@ -166,7 +190,6 @@ class Daemon:
             per_minute=lambda: parts.upload_quota().per_minute,
             wake=self._engine.wake,
         )
-        return [renewer.run()]
 
     def _deletions(self) -> list[Coroutine[Any, Any, None]]:
         tools = self._parts.tools

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ingestor.files_api import BreakerStatus
 from ingestor.pipeline import Tools
@@ -12,6 +12,9 @@ from ingestor.ports import Clock, Ledger, Observer
 from ingestor.quota import QuotaStatus
 from ingestor.settings import FolderSettings, Settings
 from ingestor.stages.discover import DropFolder
+
+if TYPE_CHECKING:
+    from ingestor.runtime.cluster import Cluster
 
 
 class Stoppable(Protocol):
@@ -40,6 +43,8 @@ class Parts:
     upload_quota: Callable[[], QuotaStatus]
     read_quota: Callable[[], QuotaStatus]
     breaker: Callable[[], BreakerStatus]
+    cluster: Cluster | None = None
+    """What there is besides where machines share the ledger."""
 
     @property
     def ledger(self) -> Ledger:
