@@ -198,7 +198,7 @@ class ResilientFilesApi:
                 outcome = self._limited(error, call, trial, entered)
             case KeyInFlight():
                 self.breaker.succeeded(ticket)
-                outcome = trial.after_conflict(error, self._clock.monotonic())
+                outcome = trial.after_conflict(error)
             case AccountRefused() | ApiUnavailable():
                 outcome = self._refused(error, ticket)
             case ApiError():

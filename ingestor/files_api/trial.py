@@ -30,10 +30,12 @@ class Trial:
         self.faults = 0
         self._crowdings = 0
         self._conflicts = 0
-        self._conflict_since: float | None = None
+        self._conflict_seconds = 0.0
 
     def after_fault(self, fault: ServerFault, *, paused: bool) -> Again | ApiUnavailable:
         """`paused`: the breaker is open, so it is the API's own trouble and costs this request nothing."""
+        # It may have happened, whatever came back: a conflict that follows may be with that very call of ours.
+        self._conflicts, self._conflict_seconds = 0, 0.0
         if paused:
             self.faults = 0
             return Again(0.0, fault)
@@ -55,13 +57,16 @@ class Trial:
         wait = CROWDED.seconds(self._crowdings, self._rng.random())
         return Again(max(wait, retry_after(limited.retry_after_seconds, 0.0)), limited)
 
-    def after_conflict(self, conflict: KeyInFlight, now: float) -> Again | KeyConflict:
-        """The first request under the key may still be running; after a while it is no longer believed."""
-        if self._conflict_since is None:
-            self._conflict_since = now
+    def after_conflict(self, conflict: KeyInFlight) -> Again | KeyConflict:
+        """The first request under the key may still be running; asked about for long enough, it is no longer believed.
+
+        What counts is how long this request has waited for it, not what time has passed: it may have been held up by
+        other things, and a key that is given up too early makes a second file.
+        """
         self._conflicts += 1
         wait = KEY_IN_FLIGHT.seconds(self._conflicts)
-        if now + wait - self._conflict_since <= self._in_flight_seconds:
+        if self._conflict_seconds + wait <= self._in_flight_seconds:
+            self._conflict_seconds += wait
             return Again(wait, conflict)
         return KeyConflict(
             str(conflict),
