@@ -15,6 +15,7 @@ import typer
 
 from ingestor.cli.common import Config, Json, out_json, run, settings_of
 from ingestor.cli.exits import Exit, Failed
+from ingestor.cli.worker import check_shared
 from ingestor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def command(
     allow_expiry: Annotated[
         bool, typer.Option("--allow-expiry", help="Begin although ids will end before the last upload.")
     ] = False,
+    submit_only: Annotated[
+        bool, typer.Option("--submit-only", help="End when all is in line for other machines (shared ledger).")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for each image on stderr.")] = False,
     json: Json = False,
 ) -> None:
@@ -44,10 +48,22 @@ def command(
 
     settings = settings_of(config)
     wanted = paths_of(paths or [], files_from, nul=nul)
+    if submit_only:
+        check_shared(settings, "--submit-only")
+        if wanted is not None:
+            raise UsageError("--submit-only is for the folders of the settings: no other machine knows these paths")
     limits = limits_of(on_errors, deadline)
     report = run(
         _backfill(
-            settings, wanted, purpose, metadata or [], limits, json=json, verbose=verbose, allow_expiry=allow_expiry
+            settings,
+            wanted,
+            purpose,
+            metadata or [],
+            limits,
+            json=json,
+            verbose=verbose,
+            allow_expiry=allow_expiry,
+            submit_only=submit_only,
         )
     )
     if json:
@@ -65,24 +81,32 @@ async def _backfill(
     json: bool,
     verbose: bool,
     allow_expiry: bool,
+    submit_only: bool,
 ) -> Report:
     from ingestor.app import assemble
     from ingestor.cli.screen import Screen
     from ingestor.cli.selecting import select
     from ingestor.cli.signals import on_signals
     from ingestor.runtime.backfill import Backfill
-    from ingestor.runtime.opening import hold_ledger
+    from ingestor.runtime.opening import hold_ledger, open_ledger
 
-    async with hold_ledger(settings, "ingestor backfill") as ledger:
+    # Who only puts images in line takes nothing from a daemon that is at work here.
+    held = open_ledger(settings, must_exist=False) if submit_only else hold_ledger(settings, "ingestor backfill")
+    async with held as ledger:
         selections = await select(settings, ledger, wanted, purpose=purpose, metadata=metadata)
         if not allow_expiry:
             await _check_expiry(settings, selections, ledger)
         folders = [selection.folder.settings for selection in selections]
         with Screen(settings, json=json, verbose=verbose) as screen:
             async with assemble(
-                settings, ledger=ledger, folders=folders, observer=screen.observer, patient=False
+                settings,
+                ledger=ledger,
+                folders=folders,
+                observer=screen.observer,
+                patient=False,
+                what="ingestor backfill",
             ) as parts:
-                backfill = Backfill(parts, selections, limits)
+                backfill = Backfill(parts, selections, limits, submit_only=submit_only)
                 screen.follow(backfill.tally, parts)
                 with on_signals(backfill.interrupt, backfill.abort):
                     report = await backfill.run()

@@ -32,6 +32,7 @@ COMMANDS = {
     "check": "settings, folders, key, API, inotify limits: all that is wrong, in one run",
     "schema": "the JSON Schema of the settings file (editors complete and validate with it)",
     "sandbox": "serve the Files API on this machine",
+    "worker": "(shared ledger) take jobs that other machines submitted",
     "ledger": "copy FROM TO: bring a ledger from SQLite to PostgreSQL, or back",
 }
 """Name to what it does, in the order of the help; the module of the same name has its `command`."""

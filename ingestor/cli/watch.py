@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ingestor.cli.common import Config, run, settings_of
 from ingestor.cli.exits import Exit, Failed
+from ingestor.cli.worker import check_shared
 from ingestor.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -21,8 +24,13 @@ if TYPE_CHECKING:
     from ingestor.settings import Settings
 
 
-def command(config: Config = None) -> None:
-    came = run(_Watching(config).run())
+def command(
+    config: Config = None,
+    submit_only: Annotated[
+        bool, typer.Option("--submit-only", help="Find images and leave the work to other machines (shared ledger).")
+    ] = False,
+) -> None:
+    came = run(_Watching(config, submit_only=submit_only).run())
     if signal.SIGINT in came:
         raise Failed(Exit.INTERRUPTED, "interrupted; what was left is taken up at the next start")
 
@@ -30,21 +38,25 @@ def command(config: Config = None) -> None:
 class _Watching:
     """A daemon, and after each SIGHUP another one with the settings as they are then."""
 
-    def __init__(self, config: Path | None) -> None:
+    def __init__(self, config: Path | None, *, submit_only: bool) -> None:
         self._config = config
+        self._submit_only = submit_only
         self._next: Settings | None = None
 
     async def run(self) -> list[int]:
         """Until a signal ends it; the signals that came."""
+        from ingestor.observe.logs import LogObserver, configure_logs
         from ingestor.observe.metrics import Metrics
         from ingestor.observe.recent import Recent
+        from ingestor.observe.several import Observers
         from ingestor.runtime.opening import hold_ledger
         from ingestor.runtime.system_clock import SystemClock
 
         self._next = settings = self._settings()
         clock = SystemClock()
         recent, metrics = Recent(clock), Metrics(clock)
-        async with hold_ledger(settings, "ingestor watch") as ledger:
+        configure_logs(settings.log.level, settings.log.format)
+        async with hold_ledger(settings, "ingestor watch", waits=Observers(LogObserver(), recent)) as ledger:
             await _check_capacity(settings, ledger)
             came: list[int] = []
             while self._next is not None and not came:
@@ -56,6 +68,8 @@ class _Watching:
         settings = settings_of(self._config)
         if not settings.folders:
             raise UsageError(f"{settings.source_file}: no `folders` are set; add at least one")
+        if self._submit_only:
+            check_shared(settings, "--submit-only")
         return settings
 
     async def _one_life(self, settings: Settings, ledger: Ledger, recent: Recent, metrics: Metrics) -> list[int]:
@@ -69,9 +83,14 @@ class _Watching:
         configure_logs(settings.log.level, settings.log.format)
         observer = Observers(LogObserver(), recent, metrics)
         async with assemble(
-            settings, ledger=ledger, folders=settings.folders, observer=observer, patient=True
+            settings,
+            ledger=ledger,
+            folders=settings.folders,
+            observer=observer,
+            patient=True,
+            what="ingestor watch",
         ) as parts:
-            daemon = Daemon(parts, recent)
+            daemon = Daemon(parts, recent, works=not self._submit_only)
             manager = ServiceManager(daemon.pulse, daemon.sentence, clock=parts.clock)
             daemon.beside(manager.run)
             if settings.status.listen is not None:

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 4
 """Of the queue, at most; the ledger, the quota and the locks have five more, and notifications one."""
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 3.0
 """For a connection, before the database counts as away."""
-RECONNECT_SECONDS = 3.0
+RECONNECT_SECONDS = 2.0
 """The pool waits ever longer between tries; so it is made to begin anew."""
 
 for _name in ("psycopg", "psycopg.pool"):

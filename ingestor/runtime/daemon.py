@@ -57,8 +57,10 @@ class Daemon:
             engine=self._engine,
             settling=lambda: sum(feeder.unsettled for feeder in self._feeders.values()),
         )
-        self._hooks = Hooks.of(parts)
-        self._beside: list[Callable[[], Coroutine[Any, Any, None]]] = [self.pulse.run, self._hooks.run]
+        self._hooks = self._own_hooks()
+        self._beside: list[Callable[[], Coroutine[Any, Any, None]]] = [self.pulse.run]
+        if self._hooks is not None:
+            self._beside.append(self._hooks.run)
 
     def beside(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Something that runs until all else has ended, the drain included, and on which nothing depends."""
@@ -81,7 +83,8 @@ class Daemon:
 
     async def run(self) -> None:
         """Until stopped. Raises `LedgerError` where the ledger cannot be used any more."""
-        await self._hooks.open()
+        if self._hooks is not None:
+            await self._hooks.open()
         beside = [asyncio.create_task(run()) for run in self._beside]
         try:
             await self._run()
@@ -131,6 +134,9 @@ class Daemon:
     def _facts(self) -> dict[str, Callable[[], Any]]:
         """What a restart, or a report, has to know."""
         return {**self._parts.snapshots, RUNTIME_FACT: lambda: status_now(self._parts, self._recent)}
+
+    def _own_hooks(self) -> Hooks | None:
+        return Hooks.of(self._parts)
 
     def _places(self) -> int:
         return places(self._parts)

@@ -13,8 +13,9 @@ from ingestor.ledger import LedgerLock, LedgerReader
 from ingestor.ledger.grouped import GroupedLedger
 from ingestor.ledger.place import ledger_at, reader_at
 from ingestor.observe.cleaning import redact
-from ingestor.ports import Clock
+from ingestor.ports import Clock, Observer
 from ingestor.runtime.clock_watch import CLOCK_FACT
+from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.system_clock import SystemClock
 from ingestor.settings import DatabaseUrl, Settings
 
@@ -27,9 +28,12 @@ GUARD_SECONDS = 1.0
 
 @contextlib.asynccontextmanager
 async def open_ledger(
-    settings: Settings, *, clock: Clock | None = None, must_exist: bool = True
+    settings: Settings, *, clock: Clock | None = None, must_exist: bool = True, waits: Observer | None = None
 ) -> AsyncIterator[GroupedLedger]:
-    """The ledger, for whoever only reads or changes a row: the daemon may hold it meanwhile."""
+    """The ledger, for whoever only reads or changes a row: the daemon may hold it meanwhile.
+
+    With `waits` a database that is away is waited for, and the observer is told.
+    """
     if must_exist and not await ledger_exists(settings):
         raise LedgerUnreadable(
             f"{settings.ledger}: there is no ledger yet; start `ingestor watch` or `ingestor backfill` first"
@@ -37,7 +41,10 @@ async def open_ledger(
     _hide(settings)
     ledger = ledger_at(settings, clock or SystemClock())
     try:
-        await ledger.open()
+        if waits is None:
+            await ledger.open()
+        else:
+            await until_disk_is_well(SystemClock(), waits, ledger.open)
         SystemClock.correct(await ledger.fact(CLOCK_FACT) or 0.0)
         yield ledger
     finally:
@@ -73,8 +80,11 @@ async def ledger_exists(settings: Settings) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def hold_ledger(settings: Settings, what: str) -> AsyncIterator[GroupedLedger]:
-    """The ledger, with the right to ingest. Raises `LedgerHeld` where another process has it."""
+async def hold_ledger(settings: Settings, what: str, *, waits: Observer | None = None) -> AsyncIterator[GroupedLedger]:
+    """The ledger, with the right to ingest. Raises `LedgerHeld` where another process has it.
+
+    With `waits` a database that is away is waited for, and the observer is told.
+    """
     if isinstance(settings.ledger, Path):
         lock = LedgerLock(settings.ledger, what)
         lock.acquire()
@@ -86,7 +96,7 @@ async def hold_ledger(settings: Settings, what: str) -> AsyncIterator[GroupedLed
         return
     from ingestor.ledger.postgres import PostgresLedger
 
-    async with open_ledger(settings, must_exist=False) as ledger:
+    async with open_ledger(settings, must_exist=False, waits=waits) as ledger:
         assert isinstance(ledger, PostgresLedger)
         async with _station_held(ledger, settings, what):
             yield ledger
