@@ -82,6 +82,11 @@ def _run() -> None:
         code = command.main(standalone_mode=False, prog_name="ingestor")
     except typer.Abort:
         raise KeyboardInterrupt from None
+    except SystemExit:
+        if not isinstance(sys.stdout, io.TextIOBase):
+            # typer has met a broken pipe, put a wrapper in its place, and calls it a failure; it is none.
+            raise BrokenPipeError from None
+        raise
     except TyperException as error:
         raise Failed(Exit.WRONG_USAGE, _usage(error)) from None
     if isinstance(code, int) and code:
