@@ -13,6 +13,9 @@
     waiting_for                       what holds everything up, in words, or null
     clock_slow_seconds                how far this machine's clock is behind the API's; instants are corrected for it
     hooks                             pending (messages that hooks have not taken yet)
+    machines                          null, or of a shared ledger: stations (name, daemon), workers (worker, station,
+                                      host, process, what, version, since, silent_seconds, jobs), jobs (queue, state,
+                                      number, later), leads (what is led, by whom)
 
 Counts are of paths: waiting, sending, renewing, live (of them expiring_1h and expiring_6h), expired, purged,
 quarantined, vanished. `watch` is what the daemon says of a folder, or null: mode, why, degraded, present, found,
@@ -66,10 +69,18 @@ async def standing(settings: Settings) -> dict[str, Any]:
         "waiting_for": told.get("waiting_for") if who else None,
         "clock_slow_seconds": round(SystemClock.correction(), 3),
         "hooks": {"pending": found["pending_deliveries"]},
+        "machines": found["machines"],
     }
 
 
-_NOTHING: Mapping[str, Any] = {"stands": (), "quarantines": (), "live_ids": 0, "facts": {}, "pending_deliveries": 0}
+_NOTHING: Mapping[str, Any] = {
+    "stands": (),
+    "quarantines": (),
+    "live_ids": 0,
+    "facts": {},
+    "pending_deliveries": 0,
+    "machines": None,
+}
 
 
 async def _asked(ledger: LedgerReader) -> Mapping[str, Any]:
@@ -79,6 +90,7 @@ async def _asked(ledger: LedgerReader) -> Mapping[str, Any]:
         "live_ids": await ledger.live_ids(),
         "facts": await ledger.facts(),
         "pending_deliveries": await ledger.pending_deliveries(),
+        "machines": await ledger.machines(),
     }
 
 

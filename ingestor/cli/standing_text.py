@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ingestor.cli.machines_text import print_machines
 from ingestor.cli.supply import supply_words
 from ingestor.cli.tables import Cell, Column, facts, heading, table, text
 from ingestor.observe.instants import parsed, relative, when
@@ -25,6 +26,7 @@ def print_status(status: Status) -> None:
     facts(_summary(status, now))
     _folders(status)
     _watches(status, now)
+    print_machines(status["machines"])
     _quarantined(status)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -13,7 +13,9 @@ from ingestor.errors import LedgerUnreadable
 from ingestor.ledger.browsing import LedgerBrowser
 from ingestor.ledger.own_facts import OwnFacts
 from ingestor.ledger.postgres_database import Database
+from ingestor.ledger.postgres_machines import machines
 from ingestor.ledger.reader import LedgerReader
+from ingestor.model import Json
 from ingestor.ports import Clock
 
 
@@ -34,6 +36,9 @@ class PostgresReader(OwnFacts, LedgerReader):
                 f"{self.name}: there is no ledger yet; `ingestor watch` or `ingestor backfill` makes it"
             )
         await super().open()
+
+    async def machines(self) -> Mapping[str, Json] | None:
+        return await self._read(machines)
 
     async def check(self) -> Sequence[str]:
         """Nothing: PostgreSQL looks after its own files."""

@@ -19,7 +19,7 @@ from ingestor.ledger import overview
 from ingestor.ledger.migrate import check_readable, revision_of
 from ingestor.ledger.overview import Quarantine, Stand
 from ingestor.ledger.sql import P, SqlLedger, T
-from ingestor.model import ContentId, HistoryEntry, LedgerEntry
+from ingestor.model import ContentId, HistoryEntry, Json, LedgerEntry
 from ingestor.ports import Clock
 
 
@@ -36,6 +36,10 @@ class LedgerReader(SqlLedger):
     async def open(self) -> None:
         """Raises `LedgerUnreadable` where there is none, or one that this program cannot read; or `DiskFault`."""
         await self._read(lambda connection: check_readable(connection, self.name))
+
+    async def machines(self) -> Mapping[str, Json] | None:
+        """Who works with a ledger that machines share; None: it is one machine's own."""
+        return None
 
     async def exists(self) -> bool:
         """Whether there is a ledger, readable or not. Raises `DiskFault` where that cannot be told."""

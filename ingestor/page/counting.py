@@ -8,9 +8,10 @@ twentieth of a core.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from ingestor.errors import EnvironmentFault, LedgerError
 from ingestor.ledger.browsing import LedgerBrowser
@@ -37,6 +38,8 @@ class Counted:
     stands: Sequence[Stand] = ()
     quarantines: Sequence[Quarantine] = ()
     stands_at: datetime | None = None
+    machines: Mapping[str, Any] | None = None
+    """Who works with a ledger that machines share; None: it is this machine's own."""
     fault: str | None = None
     """Why counting failed the last time."""
 
@@ -80,9 +83,9 @@ class Counting:
             await self._clock.sleep(max(rest_seconds, REST * (self._clock.monotonic() - began)))
 
     async def count_totals(self) -> None:
-        totals = await self._quick.totals()
-        self.changes += totals != self.latest.totals
-        self.latest = replace(self.latest, totals=totals, totals_at=self._clock.now(), fault=None)
+        totals, machines = await self._quick.totals(), await self._quick.machines()
+        self.changes += (totals, machines) != (self.latest.totals, self.latest.machines)
+        self.latest = replace(self.latest, totals=totals, machines=machines, totals_at=self._clock.now(), fault=None)
         snapshot = self.snapshot()
         for tell in self._told:
             tell(snapshot)

@@ -33,6 +33,7 @@ KEYS = {
     "waiting_for",
     "clock_slow_seconds",
     "hooks",
+    "machines",
 }
 COUNTS = {
     "waiting",

@@ -43,6 +43,9 @@ class Reader:
     async def totals(self) -> object:
         return await self._answer(NOTHING)
 
+    async def machines(self) -> object:
+        return None
+
     async def stands(self) -> object:
         return await self._answer([])
 
