@@ -171,6 +171,7 @@ class Backfill:
                 for task in done:
                     task.result()
             await self._wind_up(working)
+            await self._tidy_up()
             await hooks.finish(0.0 if self._is_cut_short else HOOKS_SECONDS)
         finally:
             self._engine.abort()
@@ -251,9 +252,18 @@ class Backfill:
         if not drained:
             self._engine.abort()
         await working
-        if self._parts.tools.unfinished.is_set():
-            with contextlib.suppress(DiskFault):  # the next run does it
-                await finish_quarantined(self._parts.tools)
+
+    async def _tidy_up(self) -> None:
+        """The manifest says how things are at the end: ids that were good at the beginning may have ended by now."""
+        tools = self._parts.tools
+        with contextlib.suppress(DiskFault):  # the next run does it
+            expired = 0
+            while number := await tools.ledger.expire():
+                expired += number
+            if tools.unfinished.is_set():
+                await finish_quarantined(tools)
+            elif expired:
+                await tools.manifest.flush()
 
     def _ended(self, queued: QueuedSource, outcome: Outcome) -> None:
         if str(queued.source.absolute) in self.tally.closed:

@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
-import os
 import random
-import signal
-from collections import Counter
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from ingestor.failpoints import BOUNDARIES, EXIT_CODE, VARIABLE
+from tests.faults.forked import children_of, has_scanned, kill_workers, life
+from tests.faults.kit import check_created_once, check_manifest, picture
 from tests.home import Home, until
 
 MOVES = {"after_upload": "move:done", "on_quarantine": "move:bad"}
 IN_QUARANTINE = {boundary for boundary in BOUNDARIES if "quarantine" in boundary}
-
-
-def image(seed: int) -> bytes:
-    """A small picture of its own."""
-    buffer = io.BytesIO()
-    Image.frombytes("RGB", (8, 8), random.Random(seed).randbytes(192)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def check_once(home: Home) -> None:
-    """Every content was created once, and the file ids of the manifest are those that the API has."""
-    created = home.sandbox.stats()["created"]
-    twice = [row for row in created if row["created"] != 1]
-    assert not twice, twice
-
-
-def check_manifest(home: Home) -> None:
-    """Lines in order, none twice, none torn (`Home.manifest` fails on those)."""
-    numbers = [line["seq"] for line in home.manifest()]
-    assert numbers == sorted(set(numbers))
-    told = Counter((line["path"], line["sha256"], line["event"]) for line in home.manifest())
-    assert all(count == 1 for count in told.values()), told
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
@@ -48,8 +22,8 @@ async def test_killed_at_a_boundary_the_next_run_finishes_the_work(home: Home, b
     home.settings["folders"][0] |= MOVES
     home.save()
     for number in range(3):
-        (home.inbox / f"{number}.png").write_bytes(image(number))
-    (home.inbox / "twin-of-0.png").write_bytes(image(0))
+        (home.inbox / f"{number}.png").write_bytes(picture(number))
+    (home.inbox / "twin-of-0.png").write_bytes(picture(0))
     (home.inbox / "bad.png").write_text("no image")
 
     killed = await home.run("backfill", **{VARIABLE: boundary})
@@ -59,7 +33,7 @@ async def test_killed_at_a_boundary_the_next_run_finishes_the_work(home: Home, b
     told = ran.json
     assert ran.code == (3 if told["quarantined"] else 0), ran.err
     assert told["deferred"] == 0
-    check_once(home)
+    check_created_once(home)
     check_manifest(home)
     assert home.sandbox.stats()["created_total"] == 3
     present = home.present()
@@ -76,7 +50,7 @@ async def test_killed_at_a_boundary_the_next_run_finishes_the_work(home: Home, b
 
 
 async def test_killed_while_renewing_the_next_run_has_one_new_id(home: Home) -> None:
-    (home.inbox / "one.png").write_bytes(image(1))
+    (home.inbox / "one.png").write_bytes(picture(1))
     assert (await home.run("backfill")).code == 0
     first = home.present()["one.png"]["file_id"]
     for boundary in ("after_intent", "after_answer", "before_receipt", "after_receipt"):
@@ -91,42 +65,35 @@ async def test_killed_while_renewing_the_next_run_has_one_new_id(home: Home) -> 
     assert home.sandbox.stats()["created_total"] == len(generations)
 
 
-async def kill_at_random(home: Home, kills: int, rng: random.Random, first: int, *, workers_alone: bool) -> int:
+async def kill_at_random(home: Home, kills: int, rng: random.Random, *, workers_first: bool) -> int:
     """Drop files into a watched folder and kill the daemon (or first its workers) again and again; files dropped."""
-    dropped = first
+    dropped = 0
     for _ in range(kills):
-        async with home.watching() as running:
+        with life(home) as process:
             for _ in range(rng.randint(1, 4)):
-                (home.inbox / f"{dropped:06}.png").write_bytes(image(100_000 + dropped))
+                (home.inbox / f"{dropped:06}.png").write_bytes(picture(100_000 + dropped))
                 dropped += 1
+            if rng.random() < 0.7:
+                await until(lambda process=process: has_scanned(home, process.pid))
             await asyncio.sleep(rng.uniform(0.0, 0.35))
-            if workers_alone:
-                for pid in children_of(running.process.pid):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                await asyncio.sleep(0.05)
-            running.process.kill()
+            if workers_first:
+                kill_workers(process.pid)
+                await asyncio.sleep(rng.uniform(0.0, 0.1))
     return dropped
 
 
-def children_of(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in listed.split()]
-
-
-async def kill_and_check(home: Home, kills: int, seed: int, *, first: int = 0, workers_alone: bool = False) -> int:
-    """Kill, run once more to the end, and look: how many files there are by now."""
+async def kill_and_check(home: Home, kills: int, seed: int, *, workers_first: bool = False) -> None:
+    """Kill, run once more to the end, and look."""
     home.settings["folders"][0]["settle"] = "0s"
     home.save()
-    dropped = await kill_at_random(home, kills, random.Random(seed), first, workers_alone=workers_alone)
+    dropped = await kill_at_random(home, kills, random.Random(seed), workers_first=workers_first)
     ran = await home.run("backfill", "--json", seconds=300)
     assert ran.code == 0, ran.err
     assert len(home.present()) == dropped, "none is lost"
     assert {line["event"] for line in home.manifest()} == {"uploaded"}
     assert home.sandbox.stats()["created_total"] == dropped, "none is twice"
-    check_once(home)
+    check_created_once(home)
     check_manifest(home)
-    return dropped
 
 
 async def test_kills_at_random_moments_lose_nothing_and_send_nothing_twice(home: Home) -> None:
@@ -134,22 +101,12 @@ async def test_kills_at_random_moments_lose_nothing_and_send_nothing_twice(home:
 
 
 async def test_killed_workers_take_no_image_with_them(home: Home) -> None:
-    await kill_and_check(home, 10, seed=2, workers_alone=True)
-
-
-@pytest.mark.soak
-async def test_a_thousand_kills(home: Home, soak_seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    until_at, kills, dropped = loop.time() + soak_seconds, 0, 0
-    while loop.time() < until_at and kills < 1000:
-        dropped = await kill_and_check(home, 20, seed=kills + 3, first=dropped)
-        kills += 20
-    print(f"kills {kills}, images {dropped}, created {home.sandbox.stats()['created_total']}, lost 0, twice 0, torn 0")
+    await kill_and_check(home, 10, seed=2, workers_first=True)
 
 
 async def test_sigkill_of_the_whole_process_group_leaves_no_worker_behind(home: Home) -> None:
     async with home.watching() as running:
-        (home.inbox / "one.png").write_bytes(image(7))
+        (home.inbox / "one.png").write_bytes(picture(7))
         await home.until_listed({"one.png"})
         workers = children_of(running.process.pid)
         assert workers

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -78,6 +79,7 @@ class Machine(RuleBasedStateMachine):
         bad=st.sampled_from(["keep", "move:bad"]),
         settle=st.sampled_from(["0s", "1s"]),
         metadata=st.sampled_from([{}, {"from": "{name}"}]),
+        deleted=st.sampled_from(["keep", "purge"]),
         files=st.dictionaries(places, contents, min_size=2, max_size=6),
     )
     def make(
@@ -87,13 +89,14 @@ class Machine(RuleBasedStateMachine):
         bad: str,
         settle: str,
         metadata: dict[str, str],
+        deleted: str,
         files: dict[Place, bytes],
     ) -> None:
         """`start`: all files are from the future, or all are old."""
         self.metadata = metadata
         self.after, self.bad = after, bad
         two = {"settle": settle, "after_upload": after, "on_quarantine": bad, "metadata": metadata}
-        self.world = World(self.folder / "world", start, two)
+        self.world = World(self.folder / "world", start, {"on_source_delete": deleted}, two)
         self.write(files)
 
     # -- what users do
@@ -268,6 +271,8 @@ class Machine(RuleBasedStateMachine):
         self._run(run())
 
     def _backfill(self, stage: str, act: Callable[[str, str], None] | None) -> None:
+        self.began_at = self.world.clock.now()
+
         async def run() -> None:
             async with self.world.program() as program:
                 program.observer.stage, program.observer.act = stage, act
@@ -312,8 +317,9 @@ class Machine(RuleBasedStateMachine):
             assert line["file_id"] in self.model.purged, line
             return
         if line["event"] == "expired":
-            assert not revived, f"{place} has expired and was not uploaded again: {line}"
-            assert datetime.fromisoformat(line["expires_at"]) <= self.world.clock.now()
+            expired_at = datetime.fromisoformat(line["expires_at"])
+            assert expired_at <= self.world.clock.now()
+            assert not revived or expired_at > self.began_at, f"{place} was not uploaded again: {line}"
             return
         assert line["event"] in LIVE
         assert self.world.api.is_good_for(line["file_id"]), f"{place} is called live and is not: {line}"
@@ -436,15 +442,26 @@ async def _awaited(work: Awaitable[T]) -> T:
     return await work
 
 
-def test_what_must_be_live_is_live_whatever_happens() -> None:
+def run(examples: int, *, derandomize: bool) -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=60,
+            max_examples=examples,
             stateful_step_count=25,
             deadline=None,
-            derandomize=True,
+            derandomize=derandomize,
+            database=None,
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
             phases=(Phase.generate, Phase.shrink),
         ),
     )
+
+
+def test_what_must_be_live_is_live_whatever_happens() -> None:
+    run(40, derandomize=True)
+
+
+@pytest.mark.soak
+def test_what_must_be_live_is_live_whatever_else_happens(soak_seconds: float) -> None:
+    run(max(40, int(soak_seconds / 2)), derandomize=False)
