@@ -18,10 +18,10 @@ import aiohttp
 import yaml
 
 from ingestor.app import assemble
-from ingestor.runtime.opening import hold_ledger
 from ingestor.observe.recent import Recent
 from ingestor.runtime.backfill import Backfill, Limits, Selection
 from ingestor.runtime.daemon import Daemon
+from ingestor.runtime.opening import hold_ledger
 from ingestor.runtime.parts import Parts
 from ingestor.settings import load
 from tests.fakes import RecordingObserver
