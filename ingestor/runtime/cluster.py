@@ -139,6 +139,7 @@ async def join(
     problems = await ledger.claim(claims)
     if problems:
         raise UsageError("\n".join(problems))
+    ledger.locks.what = what
     leaders = Leaders(ledger.locks, clock=clock, observer=observer)
     manifest = ClusterManifest(
         Manifest(settings.manifest, ledger),

@@ -1,1 +1,1 @@
-from tests.cluster.kit import station  # noqa: F401
+from tests.cluster.kit import slow_station, station  # noqa: F401

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,11 @@ class Station:
         given = {**self.home.settings, "cluster": {"station": name}, **settings}
         return Station(Home(folder, self.sandbox, **given), self.sandbox)
 
+    def sandbox_files(self) -> list[str]:
+        """The ids that the API has made."""
+        with contextlib.closing(sqlite3.connect(self.sandbox.options.data_dir / "index.db")) as index:
+            return [row[0] for row in index.execute("SELECT id FROM files")]
+
 
 def draw(inbox: Path, *names: str, seed: int = 0) -> None:
     for number, name in enumerate(names):
@@ -41,6 +48,19 @@ def draw(inbox: Path, *names: str, seed: int = 0) -> None:
         colour = (seed % 256, number % 256, number // 256 % 256)
         Image.new("RGB", (16 + seed // 256, 16), colour).save(hidden, "PNG")
         hidden.rename(path)
+
+
+@pytest.fixture
+async def slow_station(tmp_path: Path) -> AsyncIterator[Station]:
+    """As `station`, with an API that gives ten tokens a second, and workers that are soon taken for dead."""
+    options = SandboxOptions(data_dir=tmp_path / "api", upload_bucket=Bucket(5, 600))
+    async with Sandbox(options) as sandbox:
+        given = {
+            "ledger": new_database(empty=True),
+            "cluster": {"station": "one", "stale": "2s"},
+            "api": {"base_url": sandbox.base_url, "quota": {"burst": 5, "per_minute": 600}},
+        }
+        yield Station(Home(tmp_path / "one", sandbox, **given), sandbox)
 
 
 @pytest.fixture
