@@ -13,7 +13,7 @@ from ingestor.settings import load, settings_schema
 from ingestor.settings.reading import read_value
 
 CONFIG = Path(__file__).parents[3] / "config"
-SETTINGS = [path for path in sorted(CONFIG.glob("*.yaml")) if path.name != "compose.yaml"]
+SETTINGS = [path for path in sorted(CONFIG.glob("*.yaml")) if not path.name.startswith("compose")]
 EXAMPLES = [CONFIG / "quickstart.yaml", CONFIG / "ingestor.yaml"]
 
 
