@@ -167,9 +167,9 @@ async def test_a_file_that_becomes_something_else_leaves_the_line_and_comes_back
                 path.unlink()
                 make()
 
-            hooked.stage, hooked.act = "fingerprint", become
+            hooked.acts = [("fingerprint", become)]
             path.write_bytes(picture(number))
-            await until(lambda: hooked.act is None)
+            await until(lambda: not hooked.acts)
             await until_not_waiting(program.ledger)
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
             path.write_bytes(picture(100 + number))
@@ -226,7 +226,7 @@ async def test_a_file_that_changes_in_any_stage_ends_as_what_it_is_and_is_never_
                 def act(folder: str, path: str, change: str = change, name: str = name) -> None:
                     CHANGES[change](quick.inbox / path, fresh[name])
 
-                hooked.stage, hooked.path, hooked.act = stage, name, act
+                hooked.path, hooked.acts = name, [(stage, act)]
                 (quick.inbox / name).write_bytes(picture(number))
                 await until(lambda name=name: is_listed_as(quick, name, fresh[name]), 30)
         if after != "keep":
@@ -248,10 +248,10 @@ async def test_a_file_that_vanishes_in_any_stage_is_nobody_s_fault(quick: Home) 
     hooked = Hooked()
     async with inside(quick, observer=hooked) as program, program.watching():
         for number, stage in enumerate(STAGES):
-            hooked.stage, hooked.path = stage, f"{number}.png"
-            hooked.act = lambda folder, path: (quick.inbox / path).unlink()
+            hooked.path = f"{number}.png"
+            hooked.acts = [(stage, lambda folder, path: (quick.inbox / path).unlink())]
             (quick.inbox / f"{number}.png").write_bytes(picture(number))
-            await until(lambda: hooked.act is None)
+            await until(lambda: not hooked.acts)
             await until_not_waiting(program.ledger)
         told = {(end["outcome"], end.get("reason")) for end in hooked.of("image_end")}
     assert told <= {("snoozed", "vanished"), ("snoozed", "changed"), ("uploaded", None)}, told
@@ -268,9 +268,9 @@ async def test_an_image_that_is_rewritten_slowly_under_the_worker_is_not_blamed(
         (quick.inbox / path).write_bytes(whole[: len(whole) // 2])
 
     async with inside(quick, observer=hooked) as program, program.watching():
-        hooked.stage, hooked.act = "normalise", begin_anew
+        hooked.acts = [("normalise", begin_anew)]
         (quick.inbox / "one.png").write_bytes(picture(6, side=64))
-        await until(lambda: hooked.act is None)
+        await until(lambda: not hooked.acts)
         with (quick.inbox / "one.png").open("ab") as file:
             file.write(whole[len(whole) // 2 :])
         await until(lambda: is_listed_as(quick, "one.png", whole))

@@ -35,6 +35,7 @@ Place = tuple[str, str]
 PLACES = [(folder, path) for folder in ("one", "two") for path in ("1.png", "2.png", "sub/1.png")]
 CONTENTS = [b"good 1", b"good 2", b"good 3", b"BIG 1", b"BAD 1", b"CUT 1", b"REF 1"]
 STAGES = ["fingerprint", "describe", "normalise", "upload", "manifest", "after"]
+WAYS = ["write", "replace", "delete", "directory"]
 LIVE = ("uploaded", "renewed")
 
 places = st.sampled_from(PLACES)
@@ -249,17 +250,18 @@ class Machine(RuleBasedStateMachine):
 
     # -- runs that come to their end, and what must be then
 
-    @rule(
-        stage=st.sampled_from(STAGES),
-        how=st.sampled_from(["write", "replace", "delete", "directory"]),
-        content=contents,
-    )
-    def backfill_while_a_file_changes(self, stage: str, how: str, content: bytes) -> None:
-        self._backfill(stage, lambda folder, path: self._meddle((folder, path), how, content))
+    @rule(changes=st.lists(st.tuples(st.sampled_from(STAGES), st.sampled_from(WAYS), contents), min_size=1, max_size=5))
+    def backfill_while_files_change(self, changes: list[tuple[str, str, bytes]]) -> None:
+        """The first file that reaches a stage changes there."""
+
+        def act(how: str, content: bytes) -> Callable[[str, str], None]:
+            return lambda folder, path: self._meddle((folder, path), how, content)
+
+        self._backfill([(stage, act(how, content)) for stage, how, content in changes])
 
     @rule()
     def backfill(self) -> None:
-        self._backfill("", None)
+        self._backfill([])
 
     @rule()
     def watch(self) -> None:
@@ -270,14 +272,14 @@ class Machine(RuleBasedStateMachine):
 
         self._run(run())
 
-    def _backfill(self, stage: str, act: Callable[[str, str], None] | None) -> None:
+    def _backfill(self, acts: list[tuple[str, Callable[[str, str], None]]]) -> None:
         self.began_at = self.world.clock.now()
 
         async def run() -> None:
             async with self.world.program() as program:
-                program.observer.stage, program.observer.act = stage, act
+                program.observer.acts = list(acts)
                 report = await program.backfill()
-                if report.tally.deferred == 0 and act is None:
+                if report.tally.deferred == 0 and not acts:
                     await self._check(program, revived=True)
                     return
             # What changed under our eyes is the next run's.
@@ -459,7 +461,7 @@ def run(examples: int, *, derandomize: bool) -> None:
 
 
 def test_what_must_be_live_is_live_whatever_happens() -> None:
-    run(40, derandomize=True)
+    run(70, derandomize=True)
 
 
 @pytest.mark.soak

@@ -224,18 +224,19 @@ class Hooked(RecordingObserver):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stage = ""
+        self.acts: list[tuple[str, Callable[[str, str], None]]] = []
+        """Stages, and what happens to the first file that reaches them."""
         self.path = ""
-        """Of this path alone, where it is not empty."""
-        self.act: Callable[[str, str], None] | None = None
+        """Where it is not empty: only to this one."""
 
     def notice(self, event: str, **facts: Any) -> None:
         super().notice(event, **facts)
-        if event != "stage" or self.act is None or facts["stage"] != self.stage:
+        if event != "stage" or self.path not in ("", facts["path"]):
             return
-        if self.path in ("", facts["path"]):
-            act, self.act = self.act, None
-            act(facts["folder"], facts["path"])
+        found = next((act for act in self.acts if act[0] == facts["stage"]), None)
+        if found is not None:
+            self.acts.remove(found)
+            found[1](facts["folder"], facts["path"])
 
 
 @dataclass
