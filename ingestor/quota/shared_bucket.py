@@ -25,6 +25,9 @@ ANSWER_SECONDS = 120.0
 OTHERS_SECONDS = 300.0
 """How long a spender outside of the cluster is remembered."""
 
+NEXT_TOKEN = 1.05
+"""Times what a token takes: the next one is never further away, counted with caution as it is."""
+
 LOOK_SECONDS = 0.25
 """Until one asks again who waits for somebody else's answer."""
 
@@ -97,7 +100,7 @@ class SharedBucket:
 
     def _ahead(self, lane: Lane) -> float:
         """How far ahead a lane may reserve: who comes later and is fresher shall not wait behind a row of others."""
-        return self._token_seconds() if lane is Lane.BACKFILL else MOST_HELD_SECONDS
+        return NEXT_TOKEN * self._token_seconds() if lane is Lane.BACKFILL else MOST_HELD_SECONDS
 
     def _token_seconds(self) -> float:
         return min(MOST_HELD_SECONDS, 1 / self.bucket.per_second) if self.bucket.per_second > 0 else MOST_HELD_SECONDS
