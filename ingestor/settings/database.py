@@ -30,7 +30,10 @@ class DatabaseUrl:
         options = "&".join(
             one for one in parts.query.split("&") if one and one.partition("=")[0].lower() not in _SECRETS
         )
-        return f"postgresql://{user}{where}{parts.path}{'?' + options if options else ''}"
+        shown = f"{where}{parts.path}{'?' + options if options else ''}"
+        for secret in self.secrets:
+            shown = shown.replace(secret, "…")
+        return f"postgresql://{user}{shown}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
