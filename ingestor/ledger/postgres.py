@@ -19,6 +19,7 @@ from ingestor.ledger.postgres_claims import Claim, claim
 from ingestor.ledger.postgres_database import Database
 from ingestor.ledger.postgres_jobs import defer_content, defer_paths, disband, make_job_tables
 from ingestor.ledger.postgres_locks import Locks
+from ingestor.ledger.postgres_skew import may_work, note
 from ingestor.model import ContentId, Lane, Sighting, SourceFile
 from ingestor.ports import Clock
 
@@ -100,8 +101,9 @@ def _others(connection: Connection) -> Sequence[str]:
 
 
 def _prepare(connection: Connection, name: str) -> None:
-    if migrate(connection, name):
+    if not may_work(connection) and migrate(connection, name):
         _order_by_bytes(connection)
+        note(connection)
     make_job_tables(connection)
 
 

@@ -14,6 +14,7 @@ from ingestor.ledger.browsing import LedgerBrowser
 from ingestor.ledger.own_facts import OwnFacts
 from ingestor.ledger.postgres_database import Database
 from ingestor.ledger.postgres_machines import machines
+from ingestor.ledger.postgres_skew import may_work
 from ingestor.ledger.reader import LedgerReader
 from ingestor.model import Json
 from ingestor.ports import Clock
@@ -35,7 +36,8 @@ class PostgresReader(OwnFacts, LedgerReader):
             raise LedgerUnreadable(
                 f"{self.name}: there is no ledger yet; `ingestor watch` or `ingestor backfill` makes it"
             )
-        await super().open()
+        if not await self._read(may_work):
+            await super().open()
 
     async def machines(self) -> Mapping[str, Json] | None:
         return await self._read(machines)

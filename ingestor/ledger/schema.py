@@ -23,6 +23,9 @@ from ingestor.ledger.columns import FactText, FsText, Instant, JsonText, Unsigne
 
 REVISION = "0002"
 """The newest migration; a test holds it against `migrations/`."""
+WORKS_WITH = ("0001", REVISION)
+"""Versions of the program, by their own newest migration, that may work with this schema: during an upgrade from
+machine to machine the one before still does. So a migration adds, and removes what nobody has used for a version."""
 
 metadata = MetaData()
 
