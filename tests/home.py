@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,8 +101,11 @@ class Home:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return {**kept, "AUROUS_API_KEY": self.sandbox.api_key}
 
-    async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    async def start(
+        self, *arguments: str, prefix: Sequence[str] = (), **environment: str
+    ) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
+            *prefix,
             sys.executable,
             "-m",
             "ingestor",

@@ -88,6 +88,5 @@ def test_each_schema_says_that_the_version_before_may_work_with_it() -> None:
 
 def test_no_migration_takes_away_what_the_version_before_still_uses() -> None:
     for migration in sorted(Path(migrate.MIGRATIONS, "versions").glob("*.py")):
-        assert not re.search(r"\b(drop_table|drop_column|rename_table|alter_column)\b", migration.read_text()), (
-            migration
-        )
+        found = re.search(r"\b(drop_table|drop_column|rename_table|alter_column)\b", migration.read_text())
+        assert found is None, migration

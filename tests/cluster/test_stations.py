@@ -4,45 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster.kit import Station, draw
-from tests.home import Running, until
+from tests.cluster.processes import started, stopped
+from tests.home import until
 from tests.postgres_kit import GIVEN_URL, PASSWORD, own_server
 
 ours_to_stop = pytest.mark.skipif(GIVEN_URL is not None, reason="the given PostgreSQL is not ours to stop")
-
-
-@contextlib.asynccontextmanager
-async def started(station: Station, *arguments: str) -> AsyncIterator[Running]:
-    """A process that runs until the block ends, and then is killed if it still does."""
-    process = await station.home.start(*arguments, "-c", str(station.home.config))
-    running = Running(process)
-    reading = asyncio.create_task(_read(running))
-    try:
-        yield running
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        await reading
-        assert PASSWORD not in "\n".join(running.lines)
-
-
-async def _read(running: Running) -> None:
-    assert running.process.stderr is not None
-    async for line in running.process.stderr:
-        running.lines.append(line.decode().rstrip("\n"))
-
-
-async def stopped(running: Running) -> int:
-    running.process.send_signal(signal.SIGTERM)
-    return await asyncio.wait_for(running.process.wait(), 40)
 
 
 def ids(station: Station) -> dict[str, str]:

@@ -1,0 +1,176 @@
+"""Long runs of several machines, with the numbers that they have to keep: `make soak`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ingestor.sandbox import Bucket, Sandbox, SandboxOptions
+from tests.cluster.kit import Station, draw
+from tests.cluster.processes import Database, started, stopped
+from tests.home import Home
+from tests.postgres_kit import GIVEN_URL, new_database, own_server
+
+pytestmark = pytest.mark.soak
+ours_to_stop = pytest.mark.skipif(GIVEN_URL is not None, reason="the given PostgreSQL is not ours to stop")
+
+STALE_SECONDS = 3.0
+REAP_SECONDS = STALE_SECONDS / 3
+STEP_SECONDS = 2.0
+"""What one look of a busy machine takes."""
+
+
+@contextlib.asynccontextmanager
+async def field(folder: Path, bucket: Bucket) -> AsyncIterator[tuple[Station, Database]]:
+    async with Sandbox(SandboxOptions(data_dir=folder / "api", upload_bucket=bucket)) as sandbox:
+        url = new_database(empty=True)
+        quota = {"burst": bucket.burst, "per_minute": bucket.per_minute}
+        home = Home(
+            folder / "one",
+            sandbox,
+            ledger=url,
+            cluster={"station": "one", "stale": f"{STALE_SECONDS}s"},
+            api={"base_url": sandbox.base_url, "quota": quota},
+            log={"level": "info"},
+        )
+        yield Station(home, sandbox), Database(url)
+
+
+def images_for(seconds: float, most: int = 10_000) -> int:
+    """As many as there is time for: the whole number from ten minutes on."""
+    return max(100, min(most, int(most * seconds / 600)))
+
+
+async def test_killed_workers_lose_nothing_and_nothing_has_two_ids(tmp_path: Path, soak_seconds: float) -> None:
+    number = images_for(soak_seconds)
+    kills = 20 if number >= 5000 else 5
+    async with field(tmp_path, Bucket(2000, 120_000)) as (station, database):
+        names = [f"{n // 500}/{n}.png" for n in range(number)]
+        for begin in range(0, number, 500):
+            draw(station.home.inbox, *names[begin : begin + 500], seed=begin // 500)
+        submitted = await station.home.run("backfill", "--submit-only", "--json", seconds=600)
+        assert submitted.json["discovered"] == number
+        rng = random.Random(number)
+        longest = 0.0
+        async with contextlib.AsyncExitStack() as stack:
+            workers = [await stack.enter_async_context(started(station, "worker")) for _ in range(3)]
+            for _ in range(kills):
+                await asyncio.sleep(rng.uniform(2.0, 5.0))
+                victim = workers.pop(rng.randrange(len(workers)))
+                victim.process.kill()
+                longest = max(longest, await seconds_until_taken_over(database, victim.process.pid))
+                workers.append(await stack.enter_async_context(started(station, "worker")))
+            await database.until_done(number, 1200)
+            for worker in workers:
+                assert await stopped(worker) == 0
+        ids = await database.ids_by_path()
+        print(f"{number} images, {kills} kills; the longest takeover took {longest:.1f} s")
+        assert len(ids) == number
+        assert all(len(one) == 1 for one in ids.values())
+        assert len(station.sandbox_files()) == number
+        assert await database.ask("SELECT id FROM procrastinate_jobs") == []
+        assert longest <= STALE_SECONDS + 2 * REAP_SECONDS + STEP_SECONDS
+
+
+async def seconds_until_taken_over(database: Database, pid: int) -> float:
+    """Until nothing is held by the worker with this process any more."""
+    rows = await database.ask(
+        "SELECT substr(name, 8)::bigint AS id FROM facts "
+        "WHERE name LIKE 'worker.%%' AND (value::jsonb->>'process')::int = %s",
+        pid,
+    )
+    workers = [row["id"] for row in rows]
+    began = time.monotonic()
+    while await database.number(
+        "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = ANY (%s)", workers
+    ):
+        assert time.monotonic() - began < 60
+        await asyncio.sleep(0.1)
+    return time.monotonic() - began
+
+
+@ours_to_stop
+async def test_restarts_of_the_database_end_no_worker_and_leave_nothing_stuck(
+    tmp_path: Path, soak_seconds: float
+) -> None:
+    number = images_for(max(soak_seconds, 300.0), 3000)
+    async with field(tmp_path, Bucket(100, 2400)) as (station, database):
+        draw(station.home.inbox, *(f"{n}.png" for n in range(number)))
+        assert (await station.home.run("backfill", "--submit-only", seconds=600)).code == 0
+        async with contextlib.AsyncExitStack() as stack:
+            workers = [await stack.enter_async_context(started(station, "worker")) for _ in range(3)]
+            await database.until_done(10, 60)
+            drained_after = []
+            for down in (1.0, 2.0, 4.0, 7.0, 10.0):
+                await asyncio.to_thread(own_server().stop)
+                await asyncio.sleep(down)
+                await asyncio.to_thread(own_server().start)
+                began = time.monotonic()
+                before = await database.done()
+                while await database.done() <= before and before < number:
+                    assert time.monotonic() - began < 60
+                    await asyncio.sleep(0.2)
+                drained_after.append(time.monotonic() - began)
+                await asyncio.sleep(3.0)
+            await database.until_done(number, 900)
+            assert all(worker.process.returncode is None for worker in workers)
+            for worker in workers:
+                assert await stopped(worker) == 0
+        print(f"at work again after {', '.join(f'{one:.1f}' for one in drained_after)} s")
+        assert max(drained_after) <= 15.0
+        assert await database.ask("SELECT id FROM procrastinate_jobs") == []
+        assert all(len(one) == 1 for one in (await database.ids_by_path()).values())
+        assert len(station.sandbox_files()) == number
+
+
+async def test_three_processes_share_the_bucket_and_waste_nothing_of_it(tmp_path: Path, soak_seconds: float) -> None:
+    burst, per_second = 60, 30
+    number = max(200, min(3000, int(soak_seconds * per_second / 3)))
+    async with field(tmp_path, Bucket(burst, per_second * 60)) as (station, database):
+        draw(station.home.inbox, *(f"{n}.png" for n in range(number)))
+        assert (await station.home.run("backfill", "--submit-only", seconds=600)).code == 0
+        async with contextlib.AsyncExitStack() as stack:
+            workers = [await stack.enter_async_context(started(station, "worker")) for _ in range(3)]
+            await database.until_done(1, 60)
+            await database.until_done(number, 600)
+            for worker in workers:
+                assert await stopped(worker) == 0
+            refused = sum(line["event"] == "quota_held" for worker in workers for line in worker.log)
+        sent = await database.ask("SELECT (first_sent_at / 1e6)::float AS at FROM uploads ORDER BY first_sent_at")
+        times = [row["at"] for row in sent]
+        share = number / (burst + per_second * (times[-1] - times[0]))
+        print(f"{number} images: {share:.1%} of what the bucket gives, {refused} refusals")
+        assert refused == 0
+        assert share >= 0.98
+        for first in range(0, number, 7):
+            for last in range(first, number, 31):
+                assert last - first + 1 <= burst + per_second * (times[last] - times[first]) + 1
+
+
+async def test_an_idle_cluster_begins_at_once_and_costs_little(tmp_path: Path) -> None:
+    async with field(tmp_path, Bucket(2000, 120_000)) as (station, database):
+        async with started(station, "watch") as daemon:
+            await daemon.until_logged("scan_end")
+            await asyncio.sleep(3.0)
+            waits = []
+            for number in range(40):
+                draw(station.home.inbox, f"{number}.png", seed=number)
+                await database.until_done(number + 1, 30)
+                await asyncio.sleep(0.3)
+            for line in daemon.log:
+                if line["event"] == "image_end":
+                    waits.append(line["seconds"])
+            starts = await database.ask(
+                "SELECT (found_at / 1e6)::float AS found, (changed_at / 1e6)::float AS ended FROM sources"
+            )
+            took = sorted(row["ended"] - row["found"] for row in starts)
+            assert await stopped(daemon) == 0
+        whole, flow = took[int(len(took) * 0.95)], sorted(waits)[int(len(waits) * 0.95)]
+        print(f"from taken to done {whole * 1000:.0f} ms (p95), of which the flow {flow * 1000:.0f} ms")
+        assert whole - flow <= 0.1
