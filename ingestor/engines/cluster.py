@@ -15,7 +15,7 @@ from ingestor.engines.cluster_wire import pack, unpack
 from ingestor.engines.cluster_worker import Desk, PutBack, Timing, Worker
 from ingestor.engines.pausing import DiskPause
 from ingestor.errors import DiskFault, IngestorError
-from ingestor.model import Json, Outcome, QueuedSource, Snoozed
+from ingestor.model import Done, Json, Outcome, QueuedSource, Snoozed
 from ingestor.policy.jobs import TASK
 from ingestor.ports import Clock, Ingest, Ledger, Observer
 
@@ -26,6 +26,7 @@ TWIN_SECONDS = 0.5
 UNKNOWN_SECONDS = 5.0
 """Until a job comes again whose folder is not in the settings of the machine that took it."""
 
+QUOTA = "quota"
 AWAY_REASONS = frozenset({"ledger", "ledger_busy"})
 
 Ended = Callable[[QueuedSource, Outcome], None]
@@ -222,6 +223,10 @@ class ClusterEngine:
             self._away.failed(outcome.reason, outcome.message)
         else:
             self._pause.notice(outcome)
+        if isinstance(outcome, Snoozed) and outcome.reason == QUOTA:
+            self._worker.narrow(queued.lane)
+        elif isinstance(outcome, Done):
+            self._worker.widen(queued.lane)
         return _Attempt(queued=queued, outcome=outcome)
 
     async def _end(self, job: jobs.Job, result: Any, is_whole: bool) -> None:

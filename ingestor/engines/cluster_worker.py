@@ -103,6 +103,8 @@ class Worker(stock.Worker):
         self._beside = beside
         self._is_told_to_stop = False
         self._gives_up = False
+        self._limits = dict.fromkeys(Lane, places)
+        """Of places of a lane that are of use: what would wait for tokens for long is better left in the queue."""
         self.turned_at = clock.monotonic()
 
     # -- for the engine
@@ -115,6 +117,14 @@ class Worker(stock.Worker):
     @property
     def running(self) -> int:
         return len(self._running_jobs)
+
+    def narrow(self, lane: Lane) -> None:
+        """One in this lane has waited in vain for a token: fewer at once make the same progress, for less work."""
+        self._limits[lane] = max(1, self._limits[lane] - 1)
+
+    def widen(self, lane: Lane) -> None:
+        """One in this lane came through."""
+        self._limits[lane] = min(self._places, self._limits[lane] + 1)
 
     def wake(self) -> None:
         """There may be something new."""
@@ -179,7 +189,7 @@ class Worker(stock.Worker):
 
     def _free_lanes(self) -> list[Lane]:
         taken = [lane_of_queue(context.job.queue) for context in self._running_jobs.values()]
-        return [lane for lane in Lane if taken.count(lane) < self._places]
+        return [lane for lane in Lane if taken.count(lane) < self._limits[lane]]
 
     def _begin(self, job: jobs.Job) -> None:
         context = job_context.JobContext(

@@ -14,6 +14,7 @@ from ingestor.ledger.rows import join_path, tell, tell_manifest
 from ingestor.ledger.statements import (
     NEW_UPLOAD,
     SAME_SOURCE,
+    SET_FINISHED,
     SET_SAME_SOURCE,
     SET_SOURCE_IF_STILL,
     SET_SOURCE_RETURNING,
@@ -181,7 +182,7 @@ def finish(connection: Connection, source: SourceFile, put_away: str | None, now
         "put_away": put_away,
         "changed_at": now,
     }
-    is_changed = connection.execute(SET_SAME_SOURCE, {**still(source), **changes}).rowcount
+    is_changed = connection.execute(SET_FINISHED, {**still(source), **changes}).rowcount
     if put_away is not None and is_changed:
         tell(connection, now, source.folder, source.path, "put_away", {"to": put_away})
 

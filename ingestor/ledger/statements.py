@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, select, update
+from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from ingestor.ledger.rows import split_path
+from ingestor.ledger.rows import VANISHED, split_path
 from ingestor.ledger.schema import facts, sources, uploads
 from ingestor.model import SourceFile, SourceState
 
@@ -66,6 +66,8 @@ SAME_SOURCE = select(sources).where(_STILL_IN_LINE)
 Who was taken for dead and comes back late finds that somebody else has brought it to its end: nothing is changed.
 """
 SET_SAME_SOURCE = update(sources).where(_STILL_IN_LINE)
+SET_FINISHED = update(sources).where(_STILL, or_(sources.c.state == SourceState.WAITING, sources.c.reason == VANISHED))
+"""The path in line; or one whose file a scan has missed, for it was put away a moment before that is recorded."""
 SET_SOURCE_IF_STILL = update(sources).where(_STILL)
 """The path with those bytes, whether or not it is in line."""
 

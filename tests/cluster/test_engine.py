@@ -290,3 +290,33 @@ async def test_a_shared_folder_has_one_path_everywhere(field: Field, one: Machin
     assert await one.ledger.claim([claim(root="/mnt/in")]) == []
     (said,) = await two.ledger.claim([claim(root="/other/in")])
     assert "one path everywhere" in said
+
+
+async def test_where_tokens_are_short_no_more_is_begun_than_they_allow(field: Field, one: Machine) -> None:
+    """Each attempt has fingerprinted and decoded an image before it is put off: that work is not to be wasted."""
+    at_once, most_later = 0, 0
+
+    async def flow(queued: QueuedSource) -> Outcome:
+        nonlocal at_once, most_later
+        at_once += 1
+        if len(one.begun) > 12:
+            most_later = max(most_later, at_once)
+        await asyncio.sleep(0.05)
+        at_once -= 1
+        if len(one.begun) % 3:
+            await one.ledger.postpone(
+                queued.source,
+                event="snoozed",
+                reason="quota",
+                message="m",
+                request_id=None,
+                attempt=0,
+                delay_seconds=0.05,
+            )
+            return Snoozed(reason="quota", message="m", delay_seconds=0.05)
+        return await one.finish(queued)
+
+    await take(one, *names(40), lane=Lane.BACKFILL)
+    one.start(flow, places=8)
+    await field.until(lambda: len(one.begun) >= 30)
+    assert most_later <= 4

@@ -971,3 +971,14 @@ async def test_a_path_that_somebody_else_has_finished_is_neither_put_off_nor_qua
     assert not await ledger.quarantine(A.source, ONE.content_id, "broken", "m", None)
     await ledger.finish(A.source, "/away/b.jpg")
     assert (await ledger.entries(), await ledger.story("inbox", "a/b.jpg")) == before
+
+
+async def test_a_file_that_a_scan_missed_while_it_was_put_away_is_done_with_all_the_same(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    intent = await walk.intended(A, ONE)
+    assert await ledger.complete(A.source, intent, payload(), receipt(clock, 1))
+    assert await ledger.miss("inbox", "a", ["b.jpg"], "gone") == 1
+    await ledger.finish(A.source, "/away/b.jpg")
+    (entry,) = await ledger.entries()
+    assert (entry.state, entry.put_away, entry.reason) == ("live", "/away/b.jpg", None)
