@@ -31,7 +31,6 @@ _NOBODY = "nobody"
 _SETTINGS = {
     # The machine does not crash here, only the server: what it wrote stays.
     "fsync": "off",
-    "listen_addresses": "127.0.0.1",
     "max_connections": "200",
     "shared_buffers": "32MB",
     "log_min_messages": "fatal",
@@ -41,6 +40,8 @@ _SETTINGS = {
 
 class OwnServer:
     """A server with its files in a folder of its own, stopped and removed at the end of the session."""
+
+    listens_on = "127.0.0.1"
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="ingestor-pg-", dir="/tmp"))
@@ -90,6 +91,7 @@ class OwnServer:
     def start(self) -> None:
         settings = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
         options = f"{settings} -c port={self.port} -c unix_socket_directories={self._folder}"
+        options += f" -c listen_addresses='{self.listens_on}'"
         self._call("pg_ctl", "-D", self._data, "-w", "-t", "60", "-l", self._folder / "log", "-o", options, "start")
 
     def stop(self, mode: str = "immediate") -> None:

@@ -6,16 +6,24 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from ingestor.ledger.postgres import PostgresLedger
+from ingestor.model import Lane, SourceFile
+from ingestor.runtime.feeder import Feeder
+from ingestor.runtime.system_clock import SystemClock
 from ingestor.sandbox import Bucket, Sandbox, SandboxOptions
+from ingestor.stages.discover import DropFolder
 from tests.cluster.kit import Station, draw
 from tests.cluster.processes import Database, started, stopped
+from tests.fakes import RecordingObserver
 from tests.home import Home
-from tests.postgres_kit import GIVEN_URL, new_database, own_server
+from tests.ledger_kit import folder_settings
+from tests.postgres_kit import GIVEN_URL, database, new_database, own_server
 
 pytestmark = pytest.mark.soak
 ours_to_stop = pytest.mark.skipif(GIVEN_URL is not None, reason="the given PostgreSQL is not ours to stop")
@@ -174,3 +182,60 @@ async def test_an_idle_cluster_begins_at_once_and_costs_little(tmp_path: Path) -
         whole, flow = took[int(len(took) * 0.95)], sorted(waits)[int(len(waits) * 0.95)]
         print(f"from taken to done {whole * 1000:.0f} ms (p95), of which the flow {flow * 1000:.0f} ms")
         assert whole - flow <= 0.1
+
+
+async def test_a_pass_over_known_files_finds_nothing_to_do_and_takes_its_time_for_it(
+    tmp_path: Path, soak_seconds: float
+) -> None:
+    number = images_for(soak_seconds, 1_000_000) // 5000 * 5000 or 5000
+    inbox = tmp_path / "inbox"
+    for directory in range(number // 5000):
+        (inbox / f"{directory}").mkdir(parents=True)
+        for name in range(5000):
+            (inbox / f"{directory}" / f"{name}.png").write_bytes(b"x")
+    settings = folder_settings(inbox, settle="0s")
+    url, clock = new_database(), SystemClock()
+    remember(url, DropFolder(settings))
+    ledger = PostgresLedger(database(url), clock, station="one")
+    feeder = Feeder(DropFolder(settings), ledger=ledger, clock=clock, observer=RecordingObserver(), fed=lambda: None)
+    began = time.monotonic()
+    scan = await feeder.scan(Lane.FRESH)
+    seconds = time.monotonic() - began
+    await ledger.close()
+    print(f"{scan.files:,} known files in {seconds:.1f} s")
+    assert (scan.files, scan.new) == (number, 0)
+    assert seconds <= 60 * max(0.05, number / 1_000_000)
+
+
+def remember(url: str, folder: DropFolder) -> None:
+    """Every file of a folder as done with, its id good for a day; behind the program's back, for that is quicker."""
+    later = int((time.time() + 86_000) * 1e6)
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO uploads (content_id, digest, purpose, metadata, state, file_id, expires_at, changed_at) "
+            "VALUES ('c', 'd', 'reference', '{}', 'live', 'file_1', %s, 0)",
+            (later,),
+        )
+        columns = (
+            "folder, directory, name, device, inode, size_bytes, mtime_ns, ctime_ns, context, state, live_until, root, "
+            "lane, ready_at, content_id, listed_content_id, found_at, changed_at"
+        )
+        with connection.cursor() as cursor, cursor.copy(f"COPY sources ({columns}) FROM STDIN") as copy:
+            for source, context in everything_in(folder):
+                directory, _, name = source.path.rpartition("/")
+                one = source.identity
+                identity = (one.device, one.inode, one.size_bytes, one.mtime_ns, one.ctime_ns)
+                where = (source.folder, directory, name)
+                state = (context, "done", later, str(source.root), 2, 0, "c", "c", 0, 0)
+                copy.write_row((*where, *identity, *state))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE sources")
+
+
+def everything_in(folder: DropFolder) -> Iterator[tuple[SourceFile, str]]:
+    stack = [""]
+    while stack:
+        for piece in folder.listing(stack.pop()):
+            stack.extend(piece.subdirectories)
+            for sighting in piece.sightings:
+                yield sighting.source, sighting.context

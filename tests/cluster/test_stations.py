@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.cluster.kit import Station, draw
@@ -64,8 +65,11 @@ async def test_a_run_counts_what_other_machines_did_for_it(station: Station) -> 
 
 
 async def test_one_daemon_a_station_and_submitting_beside_it(station: Station) -> None:
+    station.home.settings["status"] = {"listen": "127.0.0.1:0"}
+    station.home.save()
     async with started(station, "watch") as daemon:
         await daemon.until_logged("scan_end")
+        page = (await daemon.until_logged("page_ready"))["url"]
         held = await station.home.run("backfill")
         assert held.code == 6
         assert "ingestor watch" in held.last_words
@@ -76,6 +80,11 @@ async def test_one_daemon_a_station_and_submitting_beside_it(station: Station) -
         refused = await other.home.run("backfill")
         assert refused.code == 2
         assert "station one has it" in refused.err
+        async with aiohttp.ClientSession() as session, session.get(page) as answer:
+            shown = await answer.text()
+        assert "Machines" in shown
+        assert "ingestor watch" in shown
+        assert PASSWORD not in shown
         assert await stopped(daemon) == 0
 
 
