@@ -91,10 +91,7 @@ class IsolatedServer(OwnServer):
         if program == "pg_ctl" and self._hba.exists() and "10.77" not in self._hba.read_text():
             with self._hba.open("a") as hba:
                 hba.write("host all all 10.77.0.0/16 trust\n")
-        drop = (
-            "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); os.execv(sys.argv[1], sys.argv[1:])"
-        )
-        command = [*self._prefix, sys.executable, "-c", drop, str(self._bin / program), *map(str, arguments)]
+        command = [*self._prefix, sys.executable, "-c", AS_NOBODY, str(self._bin / program), *map(str, arguments)]
         subprocess.run(command, cwd=self._folder, check=True, stdin=subprocess.DEVNULL, capture_output=True)
 
     @property
