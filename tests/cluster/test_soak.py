@@ -145,20 +145,17 @@ async def test_three_processes_share_the_bucket_and_waste_nothing_of_it(tmp_path
         assert (await station.home.run("backfill", "--submit-only", seconds=600)).code == 0
         async with contextlib.AsyncExitStack() as stack:
             workers = [await stack.enter_async_context(started(station, "worker")) for _ in range(3)]
-            await database.until_done(1, 60)
+            # From when the burst is used up: then it is the refill alone that counts.
+            await database.until_done(2 * burst, 60)
+            began, done = time.monotonic(), await database.done()
             await database.until_done(number, 600)
+            share = (number - done) / (per_second * (time.monotonic() - began))
             for worker in workers:
                 assert await stopped(worker) == 0
             refused = sum(line["event"] == "quota_held" for worker in workers for line in worker.log)
-        sent = await database.ask("SELECT (first_sent_at / 1e6)::float AS at FROM uploads ORDER BY first_sent_at")
-        times = [row["at"] for row in sent]
-        share = number / (burst + per_second * (times[-1] - times[0]))
         print(f"{number} images: {share:.1%} of what the bucket gives, {refused} refusals")
-        assert refused == 0
+        assert refused == 0  # the API counts strictly: more than the bucket gives would have been refused
         assert share >= 0.98
-        for first in range(0, number, 7):
-            for last in range(first, number, 31):
-                assert last - first + 1 <= burst + per_second * (times[last] - times[first]) + 1
 
 
 async def test_an_idle_cluster_begins_at_once_and_costs_little(tmp_path: Path) -> None:
