@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestor.failpoints import BOUNDARIES, EXIT_CODE, VARIABLE
-from tests.faults.forked import children_of, has_scanned, kill_workers, life
+from ingestor.failpoints import BOUNDARIES, EXIT_CODE
+from tests.faults.forked import children_of, has_scanned, kill_workers, life, run
 from tests.faults.kit import check_created_once, check_manifest, picture
 from tests.home import Home, until
 
@@ -26,10 +26,10 @@ async def test_killed_at_a_boundary_the_next_run_finishes_the_work(home: Home, b
     (home.inbox / "twin-of-0.png").write_bytes(picture(0))
     (home.inbox / "bad.png").write_text("no image")
 
-    killed = await home.run("backfill", **{VARIABLE: boundary})
+    killed = await run(home, "backfill", failpoint=boundary)
     assert killed.code == EXIT_CODE, killed.err
 
-    ran = await home.run("backfill", "--json")
+    ran = await run(home, "backfill", "--json")
     told = ran.json
     assert ran.code == (3 if told["quarantined"] else 0), ran.err
     assert told["deferred"] == 0
@@ -45,18 +45,18 @@ async def test_killed_at_a_boundary_the_next_run_finishes_the_work(home: Home, b
     assert [path.name for path in home.inbox.iterdir()] == []
     assert sorted(path.name for path in (home.folder / "done").iterdir()) == sorted(images)
     assert sorted(path.name for path in (home.folder / "bad").iterdir()) == ["bad.error.json", "bad.png"]
-    status = (await home.run("status", "--json")).json
+    status = (await run(home, "status", "--json")).json
     assert status["total"]["waiting"] == 0
 
 
 async def test_killed_while_renewing_the_next_run_has_one_new_id(home: Home) -> None:
     (home.inbox / "one.png").write_bytes(picture(1))
-    assert (await home.run("backfill")).code == 0
+    assert (await run(home, "backfill")).code == 0
     first = home.present()["one.png"]["file_id"]
     for boundary in ("after_intent", "after_answer", "before_receipt", "after_receipt"):
-        killed = await home.run("renew", "one.png", **{VARIABLE: boundary})
+        killed = await run(home, "renew", "one.png", failpoint=boundary)
         assert killed.code == EXIT_CODE
-    assert (await home.run("renew", "one.png")).code == 0
+    assert (await run(home, "renew", "one.png")).code == 0
     last = home.present()["one.png"]
     assert last["event"] == "renewed"
     assert last["file_id"] != first
