@@ -36,9 +36,12 @@ def still(source: SourceFile) -> Parameters:
     identity = source.identity
     return {
         **this(source.folder, source.path),
+        "this_device": identity.device,
+        "this_inode": identity.inode,
         "this_size": identity.size_bytes,
         "this_mtime": identity.mtime_ns,
-        "this_inode": identity.inode,
+        # Whoever rewrites a file can set its old time again, but not this one.
+        "this_ctime": identity.ctime_ns,
     }
 
 
@@ -49,9 +52,11 @@ _THIS = and_(
 )
 _STILL = and_(
     _THIS,
+    sources.c.device == bindparam("this_device"),
+    sources.c.inode == bindparam("this_inode"),
     sources.c.size_bytes == bindparam("this_size"),
     sources.c.mtime_ns == bindparam("this_mtime"),
-    sources.c.inode == bindparam("this_inode"),
+    sources.c.ctime_ns == bindparam("this_ctime"),
 )
 _UPLOAD = uploads.c.content_id == bindparam("this_content")
 

@@ -40,6 +40,10 @@ LOOK_SECONDS = 0.02
 FILE_REASONS = frozenset({"changed", "busy", "unreadable", "empty"})
 """Of `SourceNotReady`: the file's own state. A truncated one has an end of its own (`truncation_is_final`)."""
 
+UNREADABLE = "unreadable"
+UNREADABLE_COSTS = 2
+"""Of the patience: somebody has to change the file's permissions, and a run does not wait long for that."""
+
 REFUSALS = frozenset({"key", "scope", "balance"})
 
 
@@ -148,7 +152,8 @@ class Backfill:
                 await self._work(ending)
         finally:
             await _cancelled(recovering, ending)
-        await self._count_deferred()
+        with contextlib.suppress(DiskFault):  # then nobody can tell what is left
+            await self._count_deferred()
         if self._parts.cluster is not None:
             await self._parts.cluster.ledger.disband(self._batch)
         self.tally.seconds = self._parts.clock.monotonic() - began
@@ -157,7 +162,7 @@ class Backfill:
 
     async def _work(self, ending: asyncio.Task[None]) -> None:
         hooks = Hooks.of(self._parts)
-        await hooks.open()
+        await self._patiently(hooks.open)
         memory = Memory(self._parts.snapshots, ledger=self._parts.ledger, clock=self._parts.clock)
         helpers = [asyncio.create_task(memory.run()), asyncio.create_task(hooks.run())]
         working = asyncio.create_task(self._engine.run())
@@ -215,7 +220,7 @@ class Backfill:
             return True
         if not self._engine.is_idle:
             return False
-        return await self._parts.ledger.count_waiting(self._batch) == 0
+        return await self._patiently(self._parts.ledger.count_waiting, self._batch) == 0
 
     # -- ending
 
@@ -288,7 +293,7 @@ class Backfill:
     def _unready_again(self, queued: QueuedSource, outcome: Snoozed | Retry) -> None:
         """Another try, or, after a few, another run."""
         key = queued.source.key
-        self._unready[key] = self._unready.get(key, 0) + 1
+        self._unready[key] = self._unready.get(key, 0) + (UNREADABLE_COSTS if outcome.reason == UNREADABLE else 1)
         if self._unready[key] <= PATIENCE:
             if outcome.reason in FILE_REASONS:
                 self._look_again(queued)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec
 
 from ingestor.model import Outcome, QueuedSource, Snoozed
 from ingestor.observe.recent import Recent
@@ -24,6 +24,8 @@ from ingestor.runtime.reaper import Reaper
 from ingestor.runtime.recovery import finish_quarantined, recover
 from ingestor.runtime.renewer import Renewer
 from ingestor.runtime.retention import Retention
+
+P = ParamSpec("P")
 
 UNFINISHED_SECONDS = 5.0
 """Until what could not be put away is tried again."""
@@ -83,8 +85,8 @@ class Daemon:
 
     async def run(self) -> None:
         """Until stopped. Raises `LedgerError` where the ledger cannot be used any more."""
-        if self._hooks is not None:
-            await self._hooks.open()
+        if self._hooks is not None and not await self._has_done(self._hooks.open):
+            return
         beside = [asyncio.create_task(run()) for run in self._beside]
         try:
             await self._run()
@@ -95,7 +97,7 @@ class Daemon:
 
     async def _run(self) -> None:
         parts = self._parts
-        if not await self._has_recovered():
+        if not await self._has_done(recover, parts.tools):
             return
         memory = Memory(self._facts(), ledger=parts.ledger, clock=parts.clock)
         reaper = Reaper(ledger=parts.ledger, manifest=parts.tools.manifest, clock=parts.clock, observer=parts.observer)
@@ -152,20 +154,20 @@ class Daemon:
                 found.append(watch.run())
         return found
 
-    async def _has_recovered(self) -> bool:
-        """What the last run left undone is done, however long a disk is at fault; False: we were stopped meanwhile."""
+    async def _has_done(self, step: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> bool:
+        """A step of the start is done, however long a disk is at fault; False: we were stopped meanwhile."""
         parts = self._parts
-        recovering = asyncio.create_task(until_disk_is_well(parts.clock, parts.observer, recover, parts.tools))
+        doing = asyncio.create_task(until_disk_is_well(parts.clock, parts.observer, step, *args, **kwargs))
         stopping = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait({recovering, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if recovering.done():
-                recovering.result()
-            return recovering.done()
+            await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+            return doing.done()
         finally:
-            recovering.cancel()
+            doing.cancel()
             stopping.cancel()
-            await asyncio.gather(recovering, stopping, return_exceptions=True)
+            await asyncio.gather(doing, stopping, return_exceptions=True)
 
     async def _finish_quarantined(self) -> None:
         """Images that are quarantined are listed and put away, when a disk that was at fault is well again."""

@@ -7,6 +7,7 @@ import os
 import posixpath
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from ingestor.model import SIDECAR_SUFFIX, Known, Lane, Sighting, Skipped, SourceFile
 from ingestor.policy.intake import Intake, intake_of
@@ -16,6 +17,9 @@ from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.tally import Tally
 from ingestor.stages.discover import NO_MARKS, DropFolder, Piece, device_at
 from ingestor.stages.settle import settle
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -111,7 +115,7 @@ class Feeder:
                 by_directory.setdefault(posixpath.dirname(path), []).append(sighting)
         for directory, sightings in by_directory.items():
             names = [posixpath.basename(sighting.source.path) for sighting in sightings]
-            known = await self._ledger.known(self.folder.name, directory, names)
+            known = await self._patiently(self._ledger.known, self.folder.name, directory, names)
             await self._consider([s for s in sightings if self._intake(known, s) is Intake.TAKE], lane)
 
     async def take_one(self, path: str, lane: Lane) -> None:
@@ -158,7 +162,7 @@ class Feeder:
         if not strangers:
             return
         names = [posixpath.basename(sighting.source.path) for sighting in strangers]
-        known = await self._ledger.known(self.folder.name, piece.directory, names)
+        known = await self._patiently(self._ledger.known, self.folder.name, piece.directory, names)
         wanted = []
         for sighting in strangers:
             intake = self._intake(known, sighting)
@@ -172,8 +176,13 @@ class Feeder:
         """Those that need a closer look. All others are live, or have ended and nobody wants them again."""
         if not piece.marks.by_name and (piece.sightings or not piece.whole):
             return piece.sightings
-        compared = await self._ledger.compare(
-            self.folder.name, piece.directory, piece.marks, whole=piece.whole, ended=not self._revive
+        compared = await self._patiently(
+            self._ledger.compare,
+            self.folder.name,
+            piece.directory,
+            piece.marks,
+            whole=piece.whole,
+            ended=not self._revive,
         )
         await self._miss(piece.directory, compared.missing)
         if self._tally is not None:
@@ -194,16 +203,16 @@ class Feeder:
         device = device_at(self.folder.root, directory) if gone else None
         if device is None:
             return
-        known = await self._ledger.known(self.folder.name, directory, gone)
+        known = await self._patiently(self._ledger.known, self.folder.name, directory, gone)
         missed = [name for name, held in known.items() if held.identity.device == device]
         if missed:
-            await self._ledger.miss(self.folder.name, directory, missed, message)
+            await self._patiently(self._ledger.miss, self.folder.name, directory, missed, message)
 
     async def _miss_directories(self) -> None:
         """Directories that are gone, with all that was in them: a root that is gone says nothing."""
-        for directory in await self._ledger.directories(self.folder.name):
+        for directory in await self._patiently(self._ledger.directories, self.folder.name):
             if not os.path.lexists(f"{self.folder.root}/{directory}"):
-                held = await self._ledger.compare(self.folder.name, directory, NO_MARKS, whole=True)
+                held = await self._patiently(self._ledger.compare, self.folder.name, directory, NO_MARKS, whole=True)
                 await self._miss(directory, held.missing, "its directory is gone")
 
     def _intake(self, known: Mapping[str, Known], sighting: Sighting) -> Intake:
@@ -239,6 +248,10 @@ class Feeder:
                 self._tally.ended_by_scan += 1
                 self._tally.quarantine(path, held.reason or "", held.message or "", held.request_id)
 
+    async def _patiently(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the ledger gives, however long its disk is at fault: a pass over a folder is not begun anew for it."""
+        return await until_disk_is_well(self._clock, self._observer, call, *args, **kwargs)
+
     # -- settling
 
     async def _consider(self, sightings: Sequence[Sighting], lane: Lane) -> None:
@@ -248,7 +261,7 @@ class Feeder:
             return
         self._taking += len(settled)
         try:
-            await until_disk_is_well(self._clock, self._observer, self._ledger.take, settled, lane, self._batch)
+            await self._patiently(self._ledger.take, settled, lane, self._batch)
         finally:
             self._taking -= len(settled)
         self._observer.notice("found", folder=self.folder.name, number=len(settled))
@@ -316,7 +329,7 @@ class Feeder:
         if in_line:
             absolute = f"{self.folder.root}/{path}"
             why = f"{absolute}: is no file to take any more ({skipped.reason})"
-            await until_disk_is_well(self._clock, self._observer, self._ledger.vanish, self.folder.name, path, why)
+            await self._patiently(self._ledger.vanish, self.folder.name, path, why)
             if self._tally is None or not self._tally.close(absolute):
                 return
         if self._tally is not None:

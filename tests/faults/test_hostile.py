@@ -12,7 +12,7 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -303,19 +303,33 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """Permissions count for root as well, from here on."""
 
 
-@contextlib.asynccontextmanager
-async def watching_with_plain_rights(home: Home) -> AsyncIterator[Running]:
+@pytest.fixture
+def plain_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that are started have no other rights than those of the files."""
     start = asyncio.create_subprocess_exec
 
-    async def start_without(program: str, *arguments: str, **more: Any) -> Any:
+    async def start_without(program: str, *arguments: str, **more: Any) -> asyncio.subprocess.Process:
         return await start(program, "-c", DROP_RIGHTS, *arguments, **more)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asyncio, "create_subprocess_exec", start_without)
-        async with home.watching() as running:
-            yield running
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_without)
 
 
+@pytest.mark.usefixtures("plain_rights")
+async def test_a_backfill_leaves_what_may_not_be_read_to_the_next_run(quick: Home) -> None:
+    (quick.inbox / "closed.png").write_bytes(picture(1))
+    (quick.inbox / "closed.png").chmod(0)
+    (quick.inbox / "open.png").write_bytes(picture(2))
+    ran = await quick.run("backfill", "--json")
+    assert (ran.json["uploaded"], ran.json["deferred"], ran.json["quarantined"]) == (1, 1, 0)
+    assert [(problem["path"], problem["reason"]) for problem in ran.json["problems"]] == [
+        (str(quick.inbox / "closed.png"), "unreadable")
+    ]
+    (quick.inbox / "closed.png").chmod(0o644)
+    ran = await quick.run("backfill", "--json")
+    assert (ran.code, ran.json["uploaded"]) == (0, 1)
+
+
+@pytest.mark.usefixtures("plain_rights")
 async def test_what_may_not_be_read_is_told_and_taken_when_it_may(home: Home) -> None:
     home.settings["folders"][0] |= {"rescan": "300ms"}
     home.save()
@@ -327,7 +341,7 @@ async def test_what_may_not_be_read_is_told_and_taken_when_it_may(home: Home) ->
     (home.inbox / "open.png").write_bytes(picture(3))
     closed.chmod(0)
     try:
-        async with watching_with_plain_rights(home) as running:
+        async with home.watching() as running:
             await home.until_listed({"open.png"})
             skipped = await running.until_logged("skipped")
             assert skipped["reason"] == "unreadable_directory"

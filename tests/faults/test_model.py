@@ -35,12 +35,15 @@ Place = tuple[str, str]
 PLACES = [(folder, path) for folder in ("one", "two") for path in ("1.png", "2.png", "sub/1.png")]
 CONTENTS = [b"good 1", b"good 2", b"good 3", b"BIG 1", b"BAD 1", b"CUT 1", b"REF 1"]
 STAGES = ["fingerprint", "describe", "normalise", "upload", "manifest", "after"]
-WAYS = ["write", "replace", "delete", "directory"]
+WAYS = ["write", "with its old time", "replace", "delete", "directory"]
 LIVE = ("uploaded", "renewed")
 
 places = st.sampled_from(PLACES)
 contents = st.sampled_from(CONTENTS)
 picks = st.integers(min_value=0, max_value=20)
+Change = tuple[str, str, bytes]
+"""A stage, how the first file that reaches it changes there, and what is in it then."""
+changes = st.lists(st.tuples(st.sampled_from(STAGES), st.sampled_from(WAYS), contents), min_size=1, max_size=5)
 
 
 @dataclass
@@ -168,6 +171,11 @@ class Machine(RuleBasedStateMachine):
         self.world.api.occupy += 1
         self.model.keys_count_alone = False
 
+    @rule(seconds=st.sampled_from([0.2, 5.0, 50.0]))
+    def take_long_to_answer(self, seconds: float) -> None:
+        """Longer than a daemon takes to look through its folders again."""
+        self.world.api.seconds = seconds
+
     @rule(number=st.integers(1, 3))
     def lose_workers(self, number: int) -> None:
         self.world.images.lost = number
@@ -250,14 +258,15 @@ class Machine(RuleBasedStateMachine):
 
     # -- runs that come to their end, and what must be then
 
-    @rule(changes=st.lists(st.tuples(st.sampled_from(STAGES), st.sampled_from(WAYS), contents), min_size=1, max_size=5))
-    def backfill_while_files_change(self, changes: list[tuple[str, str, bytes]]) -> None:
-        """The first file that reaches a stage changes there."""
+    @rule(changes=changes)
+    def backfill_while_files_change(self, changes: list[Change]) -> None:
+        self._backfill(self._acts(changes))
 
+    def _acts(self, changes: list[Change]) -> list[tuple[str, Callable[[str, str], None]]]:
         def act(how: str, content: bytes) -> Callable[[str, str], None]:
             return lambda folder, path: self._meddle((folder, path), how, content)
 
-        self._backfill([(stage, act(how, content)) for stage, how, content in changes])
+        return [(stage, act(how, content)) for stage, how, content in changes]
 
     @rule()
     def backfill(self) -> None:
@@ -265,8 +274,16 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def watch(self) -> None:
+        self._watch([])
+
+    @rule(changes=changes)
+    def watch_while_files_change(self, changes: list[Change]) -> None:
+        self._watch(self._acts(changes))
+
+    def _watch(self, acts: list[tuple[str, Callable[[str, str], None]]]) -> None:
         async def run() -> None:
             async with self.world.program() as program:
+                program.observer.acts = acts
                 await program.watch()
                 await self._check(program, revived=False)
 
@@ -378,8 +395,11 @@ class Machine(RuleBasedStateMachine):
 
     def _meddle(self, place: Place, how: str, content: bytes) -> None:
         path = self._path(place)
-        if how == "write":
+        if how in ("write", "with its old time"):
+            before = path.stat()
             path.write_bytes(content)
+            if how != "write":
+                os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
             self._has(place, content)
         elif how == "replace":
             self._replace(place, content)

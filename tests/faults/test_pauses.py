@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import io
@@ -208,3 +209,21 @@ async def test_a_backfill_waits_for_a_full_disk_until_its_deadline(quick: Home, 
         assert (report.ended, report.tally.deferred) == (Ended.DONE, 0)
         assert (quick.folder / "list" / "manifest.jsonl").read_bytes().count(b"\n") == len(names)
     check_created_once(quick)
+
+
+async def test_a_scan_that_has_to_write_waits_for_room_too(quick: Home) -> None:
+    names = drop(quick, *(f"{number}.png" for number in range(3)))
+    with mounted(quick.folder / "var", size_bytes=16_000_000) as disk:
+        async with inside(quick) as program:
+            await program.backfill()
+        for name in names:
+            (quick.inbox / name).unlink()
+        drop(quick, "more.png", first=50)
+        async with inside(quick) as program:
+            disk.fill()
+            running = asyncio.create_task(program.backfill())
+            await paused(program, "disk_full", "disk")
+            assert not running.done()
+            disk.make_room()
+            report = await asyncio.wait_for(running, 60)
+        assert (report.ended, report.tally.uploaded) == (Ended.DONE, 1)

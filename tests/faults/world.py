@@ -151,7 +151,9 @@ class ModelApi(FakeFilesApi):
     """Fails as it is told to, and knows when a content was created although it had an id that was good."""
 
     def __init__(self, clock: FakeClock) -> None:
-        super().__init__(clock, latency=lambda: 0.2)
+        super().__init__(clock, latency=lambda: self.seconds)
+        self.seconds = 0.2
+        """How long an upload takes."""
         self.faults: deque[str] = deque()
         self.occupy = 0
         """So many of the next new keys turn out to be used elsewhere."""
@@ -228,6 +230,8 @@ class Hooked(RecordingObserver):
         """Stages, and what happens to the first file that reaches them."""
         self.path = ""
         """Where it is not empty: only to this one."""
+        self.scans_before = 0
+        """How many scans had ended when a file changed for the last time."""
 
     def notice(self, event: str, **facts: Any) -> None:
         super().notice(event, **facts)
@@ -236,6 +240,7 @@ class Hooked(RecordingObserver):
         found = next((act for act in self.acts if act[0] == facts["stage"]), None)
         if found is not None:
             self.acts.remove(found)
+            self.scans_before = len(self.of("scan_end"))
             found[1](facts["folder"], facts["path"])
 
 
@@ -269,7 +274,7 @@ class Program:
         await running
 
     def _scanned_twice(self) -> bool:
-        return len(self.observer.of("scan_end")) >= 2 * len(self.parts.folders)
+        return len(self.observer.of("scan_end")) >= self.observer.scans_before + 2 * len(self.parts.folders)
 
     async def _is_idle(self, daemon: Daemon) -> bool:
         return not (daemon.pulse.settling or daemon.pulse.working or await self.ledger.count_waiting())
