@@ -17,6 +17,9 @@ from ingestor.quota.status import QuotaStatus
 
 T = TypeVar("T")
 
+TOUCH_SECONDS = 5.0
+"""Between signs of life while answers are waited for."""
+
 AWAY_SECONDS = 1.0
 """Between tries to reach a database that is away."""
 
@@ -174,9 +177,11 @@ class SharedQuota:
             if not number and not self._told:
                 if not self._live():
                     self._give_back_tokens()
-                if not self._told and not self._live():
+                if not self._told and not self._live() and not self._unanswered:
                     return
                 await self._until(self._next_at())
+                if self._unanswered and not self._news.is_set():
+                    self._told.append(lambda bucket, now: bucket.touched(self._process, now))
                 continue
             grant = await self._exchange(lane, number)
             if grant is None:
@@ -276,6 +281,8 @@ class SharedQuota:
         times = [max(at, self._held_until) for at in self._tokens[:1]]
         if self._held_until > now:
             times.append(self._held_until)
+        if self._unanswered:
+            times.append(now + TOUCH_SECONDS)
         return min(times, default=math.inf)
 
     async def _until(self, when: float, *, wakes: bool = True) -> None:

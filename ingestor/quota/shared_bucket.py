@@ -19,8 +19,11 @@ from ingestor.quota.status import from_state, to_state
 MOST_HELD_SECONDS = 30.0
 """Nobody is held longer for a token than this: the job is put off instead."""
 
-ANSWER_SECONDS = 120.0
-"""A request without an answer for this long is not waited for: its process must have gone."""
+ANSWER_SECONDS = 600.0
+"""A request without an answer for this long is not waited for."""
+
+SILENT_SECONDS = 15.0
+"""Nor are those of a process that has not been heard of for so long: it must have gone."""
 
 OTHERS_SECONDS = 300.0
 """How long a spender outside of the cluster is remembered."""
@@ -51,6 +54,8 @@ class SharedBucket:
     bucket: TokenBucket
     in_flight: Mapping[Process, tuple[float, ...]]
     """When each request that has no answer yet got its token; in the future: reserved."""
+    seen: Mapping[Process, float]
+    """When each process with requests under way was last heard of."""
     wanted: Mapping[Process, tuple[int, float]]
     """The lane that a process waits in, and until when that counts: others of a higher number stand back."""
     others: tuple[tuple[float, float], ...] = ()
@@ -60,13 +65,13 @@ class SharedBucket:
 
     @classmethod
     def fresh(cls, capacity: float, per_minute: float, now: float) -> SharedBucket:
-        return cls(bucket=TokenBucket.full(capacity, per_minute, now), in_flight={}, wanted={})
+        return cls(bucket=TokenBucket.full(capacity, per_minute, now), in_flight={}, seen={}, wanted={})
 
     # -- asking
 
     def ask(self, process: Process, lane: Lane, number: int, now: float) -> tuple[SharedBucket, Grant]:
         """Up to `number` tokens: all that are there, or else the next one that is still to come."""
-        state = self._at(now)
+        state = self.touched(process, now)
         if state._fresher_waits(process, lane, now):
             token_seconds = state._token_seconds()
             wanting = state._wanting(process, lane, now)
@@ -124,7 +129,7 @@ class SharedBucket:
 
     def answered(self, process: Process, headers: RateHeaders, now: float) -> SharedBucket:
         """One request of this process has its answer; `RateHeaders()`: it ended without one."""
-        state = self._at(now)
+        state = self.touched(process, now)
         sent = sorted(at for flights in state.in_flight.values() for at in flights if at <= now)
         oldest_at = sent[0] if sent else now
         state = state._with_flights(process, state.in_flight.get(process, ())[1:])
@@ -146,7 +151,7 @@ class SharedBucket:
 
     def given_back(self, process: Process, now: float) -> SharedBucket:
         """A token that was taken, but no request was sent for it."""
-        state = self._at(now)
+        state = self.touched(process, now)
         state = state._with_flights(process, state.in_flight.get(process, ())[:-1])
         return replace(state, bucket=state.bucket.give_back(now))
 
@@ -159,12 +164,18 @@ class SharedBucket:
 
     # -- time
 
+    def touched(self, process: Process, now: float) -> SharedBucket:
+        """The same now; this process lives."""
+        state = replace(self, seen={**self.seen, process: now})
+        return state._at(now)
+
     def _at(self, now: float) -> SharedBucket:
         """The same at a later instant; what was lost is forgotten."""
         flights = {
             process: kept
             for process, sent in self.in_flight.items()
-            if (kept := tuple(at for at in sent if now - at < ANSWER_SECONDS))
+            if now - self.seen.get(process, now) < SILENT_SECONDS
+            and (kept := tuple(at for at in sent if now - at < ANSWER_SECONDS))
         }
         bucket = self.bucket.to(now)
         if not flights and not bucket.filling:
@@ -173,6 +184,7 @@ class SharedBucket:
             self,
             bucket=bucket,
             in_flight=flights,
+            seen={process: at for process, at in self.seen.items() if now - at < SILENT_SECONDS},
             wanted={process: (lane, until) for process, (lane, until) in self.wanted.items() if now < until},
             others=tuple(one for one in self.others if now - one[0] < OTHERS_SECONDS),
         )
@@ -200,6 +212,7 @@ class SharedBucket:
                 "newest_reset_at": None if math.isinf(bucket.newest_reset_at) else bucket.newest_reset_at,
                 "overtaken": bucket.overtaken,
                 "in_flight": {process: list(sent) for process, sent in self.in_flight.items()},
+                "seen": dict(self.seen),
                 "wanted": {process: list(wanted) for process, wanted in self.wanted.items()},
                 "others": [list(one) for one in self.others],
                 "reserve": self.reserve,
@@ -236,6 +249,7 @@ class SharedBucket:
                 overtaken=int(shared["overtaken"]),
             ),
             in_flight={str(process): tuple(map(float, sent)) for process, sent in shared["in_flight"].items()},
+            seen={str(process): float(at) for process, at in shared["seen"].items()},
             wanted={str(process): (int(one[0]), float(one[1])) for process, one in shared["wanted"].items()},
             others=tuple((float(one[0]), float(one[1])) for one in shared["others"]),
             reserve=float(shared["reserve"]),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from ingestor.model import Lane, RateHeaders
-from ingestor.quota.shared_bucket import ANSWER_SECONDS, MOST_HELD_SECONDS, SharedBucket
+from ingestor.quota.shared_bucket import MOST_HELD_SECONDS, SILENT_SECONDS, SharedBucket
 
 NOW = 1_800_000_000.0
 
@@ -89,7 +89,14 @@ def test_what_comes_back_unused_can_be_had_again() -> None:
 def test_requests_of_a_process_that_is_gone_are_forgotten() -> None:
     bucket, _ = SharedBucket.fresh(10, 60.0, NOW).ask("gone", Lane.FRESH, 1, NOW)
     assert bucket.ask("b", Lane.FRESH, 1, NOW + 1)[1].number == 0
-    assert bucket.ask("b", Lane.FRESH, 1, NOW + ANSWER_SECONDS + 1)[1].number == 1
+    assert bucket.ask("b", Lane.FRESH, 1, NOW + SILENT_SECONDS + 1)[1].number == 1
+
+
+def test_requests_of_a_process_that_shows_that_it_lives_are_waited_for() -> None:
+    bucket, _ = SharedBucket.fresh(10, 60.0, NOW).ask("slow", Lane.FRESH, 1, NOW)
+    for second in range(1, 60, 5):
+        bucket = bucket.touched("slow", NOW + second)
+    assert bucket.ask("b", Lane.FRESH, 1, NOW + 60)[1].number == 0
 
 
 @pytest.mark.parametrize(
