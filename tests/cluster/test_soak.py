@@ -12,12 +12,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ingestor.engines.cluster_worker import Timing
 from ingestor.ledger.postgres import PostgresLedger
 from ingestor.model import Lane, SourceFile
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.system_clock import SystemClock
 from ingestor.sandbox import Bucket, Sandbox, SandboxOptions
 from ingestor.stages.discover import DropFolder
+from tests.cluster.engine_kit import Field, names, take
 from tests.cluster.kit import Station, draw
 from tests.cluster.processes import Database, started, stopped
 from tests.fakes import RecordingObserver
@@ -236,3 +238,18 @@ def everything_in(folder: DropFolder) -> Iterator[tuple[SourceFile, str]]:
             stack.extend(piece.subdirectories)
             for sighting in piece.sightings:
                 yield sighting.source, sighting.context
+
+
+async def test_the_engine_costs_little_for_each_job() -> None:
+    """One after another, with the change of the ledger that ends each."""
+    number = 500
+    async with contextlib.AsyncExitStack() as stack:
+        around = Field(stack)
+        machine = await around.machine()
+        await take(machine, *names(number), lane=Lane.BACKFILL)
+        began = time.monotonic()
+        machine.start(places=1, timing=Timing())
+        await around.until_no_jobs(120)
+        each = (time.monotonic() - began) / number
+        print(f"{each * 1000:.1f} ms a job")
+        assert each <= 0.01

@@ -116,17 +116,16 @@ def _listed(folder: Path) -> int:
 
 
 @ours_to_stop
-async def test_a_daemon_outlives_restarts_of_the_database(station: Station) -> None:
+async def test_a_daemon_outlives_a_restart_of_the_database(station: Station) -> None:
     async with started(station, "watch") as daemon:
         await daemon.until_logged("scan_end")
-        for number in range(2):
-            await asyncio.to_thread(own_server().stop)
-            station.draw(f"{number}.png", seed=number)
-            await asyncio.sleep(1.5)
-            await asyncio.to_thread(own_server().start)
-            await station.home.until_listed({f"{number}.png"}, 40)
+        await asyncio.to_thread(own_server().stop)
+        station.draw("a.png")
+        await asyncio.sleep(1.5)
+        await asyncio.to_thread(own_server().start)
+        await station.home.until_listed({"a.png"}, 40)
         assert await stopped(daemon) == 0
-    assert len(set(ids(station).values())) == 2
+    assert len(ids(station)) == 1
 
 
 @ours_to_stop
