@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BigInteger, Connection, select, type_coerce, update
+from sqlalchemy import BigInteger, Connection, Row, select, type_coerce, update
 
 from ingestor.ledger.columns import Instant
 from ingestor.ledger.comparing import expected
@@ -20,13 +21,14 @@ from ingestor.ledger.statements import (
     SET_SOURCE,
     SOURCE,
     TAKE,
+    UPLOAD,
     Parameters,
     still,
     this,
     upsert,
 )
-from ingestor.ledger.uploads import set_upload, upload_of
-from ingestor.model import ContentId, Lane, Sighting, SourceFile, SourceState, State
+from ingestor.ledger.uploads import list_path, set_upload, upload_of
+from ingestor.model import ContentId, Event, Lane, Sighting, SourceFile, SourceState, State
 from ingestor.policy.life_cycle import HAS_LIVE_ID
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -74,8 +76,28 @@ def vanish(connection: Connection, folder: str, path: str, message: str, now: da
     """The file of a path in line is not there any more. What was promised for it stays as it is."""
     row = connection.execute(SOURCE, this(folder, path)).one_or_none()
     if row is not None and row.state == SourceState.WAITING:
-        was_listed = row.content_id is not None and row.listed_content_id == row.content_id
-        _vanished(connection, folder, path, SourceState.DONE if was_listed else SourceState.VANISHED, message, now)
+        is_promised = _keep_promise(connection, row, path, now)
+        _vanished(connection, folder, path, SourceState.DONE if is_promised else SourceState.VANISHED, message, now)
+
+
+def _keep_promise(connection: Connection, row: Row[Any], path: str, now: datetime) -> bool:
+    """Whether the manifest gives an id for a path. It is tied to that again, should other bytes have come meanwhile.
+
+    Else nobody would tell when that id ends: those bytes are gone without a line of their own.
+    """
+    if row.listed_content_id is None or row.listed_content_id == row.content_id:
+        return row.listed_content_id is not None
+    upload = connection.execute(UPLOAD, {"this_content": row.listed_content_id}).one_or_none()
+    if upload is None:
+        return False
+    connection.execute(SET_SOURCE, {**this(row.folder, path), "content_id": row.listed_content_id})
+    is_live = upload.state in HAS_LIVE_ID
+    if is_live and upload.generation != row.listed_generation:
+        list_path(connection, row.folder, path, row.root, upload, Event.RENEWED, now)
+    elif not is_live and row.live_until is not None:
+        event = Event.PURGED if upload.state == State.PURGED else Event.EXPIRED
+        list_path(connection, row.folder, path, row.root, upload, event, now)
+    return True
 
 
 def miss(

@@ -387,6 +387,42 @@ async def test_a_listed_path_that_is_gone_while_it_waits_keeps_its_id(ledger: Le
     assert (entry.state, entry.file_id) == ("live", promised.file_id)
 
 
+async def test_a_path_that_is_gone_before_its_newer_bytes_are_listed_is_told_when_its_promised_id_ends(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    promised = await walk.uploaded(A, ONE)
+    newer = moved_on(A, mtime_ns=2)
+    await walk.intended(newer, content(2))
+    await ledger.vanish("inbox", "a/b.jpg", "gone")
+    clock.advance(25 * 3600)
+    assert await ledger.expire() == 1
+    assert await walk.lines() == [
+        {"event": "uploaded", "path": "a/b.jpg", "file_id": promised.file_id},
+        {"event": "expired", "path": "a/b.jpg", "file_id": promised.file_id},
+    ]
+
+
+async def test_a_path_that_is_gone_after_its_promised_id_ended_is_told_so(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    await walk.uploaded(A, ONE)
+    await walk.intended(moved_on(A, mtime_ns=2), content(2))
+    clock.advance(25 * 3600)
+    await ledger.expire()
+    await ledger.vanish("inbox", "a/b.jpg", "gone")
+    await ledger.vanish("inbox", "a/b.jpg", "gone")
+    assert [line["event"] for line in await walk.lines()] == ["uploaded", "expired"]
+
+
+async def test_a_file_that_was_rewritten_under_its_old_time_is_not_done_with(ledger: Ledger, walk: Walk) -> None:
+    intent = await walk.intended(A, ONE)
+    rewritten = replace(A.source, identity=replace(A.source.identity, ctime_ns=A.source.identity.ctime_ns + 1))
+    await walk.taken(replace(A, source=rewritten))
+    await ledger.complete(A.source, intent, payload(), receipt(walk.clock, 1))
+    await ledger.finish(A.source, None)
+    assert [queued.source for queued in await ledger.due(Lane.FRESH, 10)] == [rewritten]
+
+
 async def test_a_long_wait_for_one_reason_is_one_line_of_the_story(ledger: Ledger, walk: Walk) -> None:
     await walk.taken(A)
     for reason in ("api", "api", "api", "disk", "disk"):

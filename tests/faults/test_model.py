@@ -171,10 +171,10 @@ class Machine(RuleBasedStateMachine):
         self.world.api.occupy += 1
         self.model.keys_count_alone = False
 
-    @rule(seconds=st.sampled_from([0.2, 5.0, 50.0]))
-    def take_long_to_answer(self, seconds: float) -> None:
-        """Longer than a daemon takes to look through its folders again."""
-        self.world.api.seconds = seconds
+    @rule(api=st.sampled_from([0.2, 5.0, 50.0]), disk=st.sampled_from([0.0, 5.0]))
+    def be_slow(self, api: float, disk: float) -> None:
+        """Slower than a daemon looks through its folders again."""
+        self.world.api.seconds, self.world.disk_seconds = api, disk
 
     @rule(number=st.integers(1, 3))
     def lose_workers(self, number: int) -> None:

@@ -221,6 +221,20 @@ def body_of(content: bytes, purpose: str, metadata: Any) -> str:
     return canonical_json([purpose, dict(metadata), sent(content).hex()])
 
 
+class SlowManifest(Manifest):
+    """On a disk that takes its time."""
+
+    def __init__(self, path: Path, ledger: SqliteLedger, clock: FakeClock, seconds: float) -> None:
+        super().__init__(path, ledger)
+        self._clock = clock
+        self._seconds = seconds
+
+    async def flush(self) -> None:
+        await self._clock.sleep(self._seconds / 2)
+        await super().flush()
+        await self._clock.sleep(self._seconds / 2)
+
+
 class Hooked(RecordingObserver):
     """Lets something happen to a file at the moment that a stage begins."""
 
@@ -288,6 +302,7 @@ class World:
         self.clock = FakeClock(start)
         self.api = ModelApi(self.clock)
         self.images = ModelImages(self.clock)
+        self.disk_seconds = 0.0
         for name in ("one", "two", "var/spool"):
             (folder / name).mkdir(parents=True)
         self.settings = Settings(
@@ -322,7 +337,7 @@ class World:
         """A process; killed, if it still runs when the block ends."""
         observer, rng = Hooked(), random.Random(1)
         ledger = SqliteLedger(self.settings.ledger, self.clock)
-        manifest = Manifest(self.settings.manifest, ledger)
+        manifest = SlowManifest(self.settings.manifest, ledger, self.clock, self.disk_seconds)
         api = ResilientFilesApi(
             self.api,
             upload_quota=LocalQuota(capacity=60, per_minute=30, clock=self.clock),
