@@ -15,8 +15,20 @@ from ingestor.engines.cluster_wire import pack, unpack
 from ingestor.engines.cluster_worker import Desk, PutBack, Timing, Worker
 from ingestor.engines.pausing import DiskPause
 from ingestor.errors import DiskFault, IngestorError
-from ingestor.model import Done, Json, Outcome, QueuedSource, Snoozed
+from ingestor.model import (
+    Done,
+    DoneAs,
+    Json,
+    Lane,
+    Outcome,
+    Quarantined,
+    QueuedSource,
+    Snoozed,
+    SourceFile,
+    State,
+)
 from ingestor.policy.jobs import TASK
+from ingestor.policy.life_cycle import HAS_LIVE_ID
 from ingestor.ports import Clock, Ingest, Ledger, Observer
 
 TELL_SECONDS = 0.1
@@ -199,7 +211,7 @@ class ClusterEngine:
                 return _Attempt(later=TWIN_SECONDS)
             self._at_work.add(name)
             try:
-                return await self._attempt(folder, path)
+                return await self._attempt(folder, path, is_counted=arguments.get("batch") is not None)
             finally:
                 self._at_work.discard(name)
                 await self._locks.release(name)
@@ -214,10 +226,10 @@ class ClusterEngine:
             self.stop()
             raise
 
-    async def _attempt(self, folder: str, path: str) -> _Attempt:
+    async def _attempt(self, folder: str, path: str, *, is_counted: bool) -> _Attempt:
         queued = await self._ledger.in_line(folder, path)
         if queued is None:
-            return _Attempt()
+            return await self._ended_before(folder, path) if is_counted else _Attempt()
         outcome = await self._ingest(queued)
         if isinstance(outcome, Snoozed) and outcome.reason in AWAY_REASONS:
             self._away.failed(outcome.reason, outcome.message)
@@ -228,6 +240,25 @@ class ClusterEngine:
         elif isinstance(outcome, Done):
             self._worker.widen(queued.lane)
         return _Attempt(queued=queued, outcome=outcome)
+
+    async def _ended_before(self, folder: str, path: str) -> _Attempt:
+        """What became of a path that a run counts on, and that somebody else has brought to its end meanwhile."""
+        for entry in await self._ledger.find("", [(folder, path)]):
+            source = SourceFile(folder=folder, root=entry.root, path=path, identity=entry.identity)
+            queued = QueuedSource(source=source, context="", lane=Lane.BACKFILL, attempt=entry.attempt)
+            if entry.state == State.QUARANTINED:
+                refused = Quarantined(reason=entry.reason or "unknown", message=entry.message or "")
+                return _Attempt(queued=queued, outcome=refused)
+            if entry.state in HAS_LIVE_ID and entry.file_id and entry.digest and entry.key:
+                live = Done(
+                    how=DoneAs.ALREADY_LIVE,
+                    file_id=entry.file_id,
+                    digest=entry.digest,
+                    key=entry.key,
+                    request_id=entry.request_id,
+                )
+                return _Attempt(queued=queued, outcome=live)
+        return _Attempt()
 
     async def _end(self, job: jobs.Job, result: Any, is_whole: bool) -> None:
         """The job's end where all jobs are kept, and then, if it was ours still, in the numbers."""

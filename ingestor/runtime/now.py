@@ -51,7 +51,8 @@ def _waiting_for(
     if api["is_open"]:
         return f"the API: {api['message']}"
     if "disk" in paused:
-        return f"a disk: {paused['disk']['message']}"
+        what = "the ledger" if paused["disk"]["reason"] == "ledger" else "a disk"
+        return f"{what}: {paused['disk']['message']}"
     if waiting:
         return f"quota: {waiting} uploads wait for tokens" + (
             f", the next one is there at {next_free_at:%H:%M:%S}" if next_free_at else ""

@@ -9,9 +9,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from ingestor.errors import LedgerUnreadable
-from ingestor.model import Lane, Outcome, Quarantined, QueuedSource, Snoozed
+from ingestor.model import DoneAs, Lane, Outcome, Quarantined, QueuedSource, Snoozed
 from tests.cluster.engine_kit import DONE, Field, Machine, claim, names, take
-from tests.ledger_kit import content, moved_on, sighting
+from tests.fakes import FakeClock
+from tests.ledger_kit import Walk, content, moved_on, payload, receipt, sighting
 
 
 @pytest.fixture
@@ -197,6 +198,28 @@ async def test_a_run_is_not_idle_before_the_last_of_its_paths_has_come_to_an_end
     release.set()
     await field.until(lambda: one.engine.is_idle)
     assert one.ended == [("a.jpg", DONE)]
+
+
+async def test_a_run_is_told_of_what_others_had_brought_to_an_end_before_its_turn_came(
+    field: Field, one: Machine
+) -> None:
+    walk = Walk(one.ledger, FakeClock(one.clock.now()))
+    live, bad = sighting("live.jpg"), sighting("bad.jpg")
+    await take(one, "live.jpg", "bad.jpg", "gone.jpg", batch="run")
+    intent = await walk.intended(live, content(1))
+    promised = receipt(FakeClock(one.clock.now()), 1)
+    assert await one.ledger.complete(live.source, intent, payload(), promised)
+    await one.ledger.finish(live.source, None)
+    assert await one.ledger.quarantine(bad.source, None, "broken", "m", None)
+    await one.ledger.vanish("inbox", "gone.jpg", "gone")
+    await field.ask("UPDATE procrastinate_jobs SET args = jsonb_set(args, '{batch}', '\"run\"')")
+    one.start(batch="run")
+    await field.until(lambda: one.engine.is_idle)
+    told = dict(one.ended)
+    assert set(told) == {"live.jpg", "bad.jpg"}
+    assert told["live.jpg"].how is DoneAs.ALREADY_LIVE  # type: ignore[union-attr]
+    assert told["bad.jpg"].reason == "broken"  # type: ignore[union-attr]
+    assert one.begun == []
 
 
 async def test_a_path_that_leaves_a_run_is_not_waited_for(field: Field, one: Machine) -> None:

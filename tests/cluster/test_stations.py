@@ -12,7 +12,7 @@ import pytest
 
 from tests.cluster.kit import Station, draw
 from tests.cluster.processes import started, stopped
-from tests.home import until
+from tests.home import Running, until
 from tests.postgres_kit import GIVEN_URL, PASSWORD, own_server
 
 ours_to_stop = pytest.mark.skipif(GIVEN_URL is not None, reason="the given PostgreSQL is not ours to stop")
@@ -93,21 +93,26 @@ async def test_two_watchers_of_a_shared_folder_take_each_image_once_and_one_stan
 ) -> None:
     inbox = tmp_path / "both"
     inbox.mkdir()
-    one = station.beside("first", folders=[shared(station, inbox)], manifest=str(tmp_path / "manifest.jsonl"))
-    two = station.beside("second", folders=[shared(station, inbox)], manifest=str(tmp_path / "manifest.jsonl"))
+    folders = [shared(station, inbox, renew="while-source-exists")]
+    one, two = (station.beside(name, folders=folders, manifest=f"{tmp_path}/manifest.jsonl") for name in ("a", "b"))
     async with started(one, "watch") as first:
         await first.until_logged("scan_end")
         async with started(two, "watch") as second:
             await second.until_logged("start")
             draw(inbox, *(f"a{number}.png" for number in range(8)))
             await until(lambda: _listed(tmp_path) >= 8, 30)
-            assert not any(line["event"] == "scan_end" for line in second.log)
+            assert not any(line["event"] in ("scan_end", "leads") for line in second.log)
             first.process.kill()
             draw(inbox, "b.png", seed=1)
             await second.until_logged("scan_end", 15)
             await until(lambda: _listed(tmp_path) >= 9, 30)
+            await until(lambda: _led(second) == {"manifest", "renew", "scan shared"}, 15)
             assert await stopped(second) == 0
     assert len(station.sandbox_files()) == 9
+
+
+def _led(running: Running) -> set[str]:
+    return {line["what"] for line in running.log if line["event"] == "leads"}
 
 
 def _listed(folder: Path) -> int:
