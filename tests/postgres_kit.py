@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -27,6 +29,9 @@ from ingestor.settings import DatabaseUrl
 GIVEN_URL = os.environ.get("INGESTOR_TEST_POSTGRES_URL")
 """Read before a fixture hides what the developer's shell has set."""
 PASSWORD = "not%2Dshown-4711"
+PREFIX = "ingestor-pg-"
+OWNER = "owner"
+"""The file with the process that started a server: should it be killed, the next one stops what it left."""
 _NOBODY = "nobody"
 _SETTINGS = {
     # The machine does not crash here, only the server: what it wrote stays.
@@ -44,7 +49,9 @@ class OwnServer:
     listens_on = "127.0.0.1"
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="ingestor-pg-", dir="/tmp"))
+        _clear_forsaken()
+        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
+        (self._folder / OWNER).write_text(str(os.getpid()))
         self._bin = self._binaries()
         self._data = self._folder / "data"
         self.port = _free_port()
@@ -116,6 +123,17 @@ class OwnServer:
             capture_output=True,
         )
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _clear_forsaken() -> None:
+    for folder in Path("/tmp").glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError, ValueError):
+            owner = int((folder / OWNER).read_text())
+            if Path(f"/proc/{owner}").exists():
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                os.kill(int((folder / "data" / "postmaster.pid").read_text().splitlines()[0]), signal.SIGQUIT)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:
