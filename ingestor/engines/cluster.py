@@ -11,28 +11,15 @@ from procrastinate import App, exceptions, jobs
 from procrastinate.job_context import JobContext
 
 from ingestor.engines.cluster_reaping import Reaping, ReapingDesk
-from ingestor.engines.cluster_wire import pack, unpack
+from ingestor.engines.cluster_run import Ended, Run, RunDesk, ended_before
+from ingestor.engines.cluster_wire import pack
 from ingestor.engines.cluster_worker import Desk, PutBack, Timing, Worker
 from ingestor.engines.pausing import DiskPause
 from ingestor.errors import DiskFault, IngestorError
-from ingestor.model import (
-    Done,
-    DoneAs,
-    Json,
-    Lane,
-    Outcome,
-    Quarantined,
-    QueuedSource,
-    Snoozed,
-    SourceFile,
-    State,
-)
+from ingestor.model import Done, Json, Outcome, QueuedSource, Snoozed
 from ingestor.policy.jobs import TASK
-from ingestor.policy.life_cycle import HAS_LIVE_ID
 from ingestor.ports import Clock, Ingest, Ledger, Observer
 
-TELL_SECONDS = 0.1
-"""Between looks at what other machines say became of this run's paths."""
 TWIN_SECONDS = 0.5
 """Until a job comes again whose path is worked on already."""
 UNKNOWN_SECONDS = 5.0
@@ -41,19 +28,13 @@ UNKNOWN_SECONDS = 5.0
 QUOTA = "quota"
 AWAY_REASONS = frozenset({"ledger", "ledger_busy"})
 
-Ended = Callable[[QueuedSource, Outcome], None]
 
-
-class ClusterDesk(Desk, ReapingDesk, Protocol):
+class ClusterDesk(Desk, ReapingDesk, RunDesk, Protocol):
     """Every job of the cluster, as this engine needs it: `ledger.postgres_desk.JobDesk`."""
 
     async def end(
         self, job_id: int, worker_id: int, folder: str, path: str, outcome: Mapping[str, Json] | None = None
     ) -> bool: ...
-
-    async def outcomes(self, batch: str) -> Sequence[Mapping[str, Json]]: ...
-
-    async def has_unfinished(self, batch: str) -> bool: ...
 
     async def describe(self, worker_id: int, facts: Mapping[str, Json]) -> None: ...
 
@@ -122,7 +103,7 @@ class ClusterEngine:
         self._ready = ready
         self._is_ready = is_ready
         self._ended = ended
-        self._batch = batch
+        self._run = None if batch is None else Run(batch, desk, clock=clock, ended=ended, reached=self._reached)
         self._works = works
         self._pause = DiskPause(clock, observer)
         self._away = DiskPause(clock, observer)
@@ -130,9 +111,6 @@ class ClusterEngine:
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
         self._is_at_gate = False
-        self._news = 0
-        self._told_up_to = -1
-        """The number of `_news` up to which nothing of this run is unfinished or untold."""
         self._worker = Worker(
             app,
             desk=desk,
@@ -165,11 +143,12 @@ class ClusterEngine:
     @property
     def is_idle(self) -> bool:
         """Nothing is worked on here and, of a run, nothing anywhere, and every end has been told."""
-        return not self.running and (self._batch is None or self._told_up_to == self._news)
+        return not self.running and (self._run is None or self._run.is_told)
 
     def wake(self) -> None:
         """There is something new in line."""
-        self._news += 1
+        if self._run is not None:
+            self._run.something_new()
         self._worker.wake()
 
     def stop(self) -> None:
@@ -184,16 +163,18 @@ class ClusterEngine:
 
     async def run(self) -> None:
         """Work until stopped. Raises `LedgerError`, and whatever else means that going on makes no sense."""
-        telling = asyncio.create_task(self._tell_for_good())
+        telling = [] if self._run is None else [asyncio.create_task(self._run.tell_for_good())]
         try:
             if self._works:
                 await self._worker.run()
             else:
                 await self._stopping.wait()
-            await self._tell_the_rest()
         finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+            for task in telling:
+                task.cancel()
+            await asyncio.gather(*telling, return_exceptions=True)
+        if self._run is not None:
+            await self._run.tell()
         if self._failure is not None:
             raise self._failure
 
@@ -229,7 +210,8 @@ class ClusterEngine:
     async def _attempt(self, folder: str, path: str, *, is_counted: bool) -> _Attempt:
         queued = await self._ledger.in_line(folder, path)
         if queued is None:
-            return await self._ended_before(folder, path) if is_counted else _Attempt()
+            before = ended_before(await self._ledger.find("", [(folder, path)])) if is_counted else None
+            return _Attempt() if before is None else _Attempt(queued=before[0], outcome=before[1])
         outcome = await self._ingest(queued)
         if isinstance(outcome, Snoozed) and outcome.reason in AWAY_REASONS:
             self._away.failed(outcome.reason, outcome.message)
@@ -241,25 +223,6 @@ class ClusterEngine:
             self._worker.widen(queued.lane)
         return _Attempt(queued=queued, outcome=outcome)
 
-    async def _ended_before(self, folder: str, path: str) -> _Attempt:
-        """What became of a path that a run counts on, and that somebody else has brought to its end meanwhile."""
-        for entry in await self._ledger.find("", [(folder, path)]):
-            source = SourceFile(folder=folder, root=entry.root, path=path, identity=entry.identity)
-            queued = QueuedSource(source=source, context="", lane=Lane.BACKFILL, attempt=entry.attempt)
-            if entry.state == State.QUARANTINED:
-                refused = Quarantined(reason=entry.reason or "unknown", message=entry.message or "")
-                return _Attempt(queued=queued, outcome=refused)
-            if entry.state in HAS_LIVE_ID and entry.file_id and entry.digest and entry.key:
-                live = Done(
-                    how=DoneAs.ALREADY_LIVE,
-                    file_id=entry.file_id,
-                    digest=entry.digest,
-                    key=entry.key,
-                    request_id=entry.request_id,
-                )
-                return _Attempt(queued=queued, outcome=live)
-        return _Attempt()
-
     async def _end(self, job: jobs.Job, result: Any, is_whole: bool) -> None:
         """The job's end where all jobs are kept, and then, if it was ours still, in the numbers."""
         attempt = result if is_whole and isinstance(result, _Attempt) else _Attempt(later=0.0)
@@ -270,46 +233,17 @@ class ClusterEngine:
             await self._desk.put_back_held(job_id, worker_id, attempt.later)
             return
         batch = job.task_kwargs.get("batch")
+        ours = None if self._run is None else self._run.batch
         told = pack(attempt.queued, attempt.outcome) if attempt.queued and attempt.outcome else None
-        is_ours = batch is None or batch == self._batch
+        is_told_here = batch is None or batch == ours
         folder, path = self._desk.place_of(job.task_kwargs)
-        was_held = await self._desk.end(job_id, worker_id, folder, path, None if is_ours else told)
+        was_held = await self._desk.end(job_id, worker_id, folder, path, None if is_told_here else told)
         self._reached(None)
-        is_counted = self._batch is None or batch == self._batch
+        is_counted = ours is None or batch == ours
         if was_held and is_counted and attempt.queued and attempt.outcome and self._ended:
             self._ended(attempt.queued, attempt.outcome)
-        self._news += 1
-
-    # -- what others have done for this run
-
-    async def _tell_for_good(self) -> None:
-        while self._batch is not None:
-            try:
-                await self._tell()
-            except exceptions.ConnectorException as fault:
-                self._reached(fault)
-            await self._clock.sleep(TELL_SECONDS)
-
-    async def _tell(self) -> None:
-        """Count what other machines have brought to an end; and see whether anything is left."""
-        assert self._batch is not None
-        news = self._news
-        is_unfinished = await self._desk.has_unfinished(self._batch)
-        outcomes = await self._desk.outcomes(self._batch)
-        for told in outcomes:
-            queued, outcome = unpack(told)
-            if self._ended is not None:
-                self._ended(queued, outcome)
-        if not is_unfinished and not outcomes and news == self._news:
-            self._told_up_to = news
-
-    async def _tell_the_rest(self) -> None:
-        if self._batch is None:
-            return
-        try:
-            await self._tell()
-        except exceptions.ConnectorException as fault:
-            self._reached(fault)
+        if self._run is not None:
+            self._run.something_new()
 
     # -- the intake
 

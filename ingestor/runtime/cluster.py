@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from psycopg_pool import AsyncConnectionPool
 
 from ingestor import __version__
-from ingestor.engines.cluster import ClusterEngine, Ended
+from ingestor.engines.cluster import ClusterEngine
+from ingestor.engines.cluster_run import Ended
 from ingestor.engines.cluster_worker import Timing
 from ingestor.errors import DiskFault, UsageError
 from ingestor.ledger.postgres import PostgresLedger
