@@ -66,6 +66,9 @@ class Running:
     async def stop(self, number: int = signal.SIGTERM) -> int:
         if self.process.returncode is None:
             self.process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self) -> int:
         return await asyncio.wait_for(self.process.wait(), 40)
 
 
@@ -127,11 +130,17 @@ class Home:
     @contextlib.asynccontextmanager
     async def watching(self, **environment: str) -> AsyncIterator[Running]:
         """`ingestor watch`, past its start; killed at the end if it still runs."""
-        process = await self.start("watch", "-c", str(self.config), **environment)
+        async with self.running("watch", **environment) as running:
+            await running.until_logged("scan_end")
+            yield running
+
+    @contextlib.asynccontextmanager
+    async def running(self, *arguments: str, **environment: str) -> AsyncIterator[Running]:
+        """`ingestor ARGUMENTS -c SETTINGS`; killed at the end if it still runs."""
+        process = await self.start(*arguments, "-c", str(self.config), **environment)
         running = Running(process)
         reading = asyncio.create_task(_read(process, running.lines))
         try:
-            await running.until_logged("scan_end")
             yield running
         finally:
             with contextlib.suppress(ProcessLookupError):

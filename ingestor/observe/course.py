@@ -44,6 +44,8 @@ class Course:
         self.quota: QuotaView | None = None
         self.pauses: dict[str, str] = {}
         """What everything waits for: `api` or `disk`, and why."""
+        self.is_draining = False
+        """Nothing new begins, what is in flight finishes."""
         self._working: dict[tuple[str, str], Working] = {}
         self._ends: deque[tuple[float, bool]] = deque(maxlen=MOST_ENDS)
         self._last_end_at = started_at
@@ -75,6 +77,8 @@ class Course:
             self.pauses[event.removesuffix("_paused")] = clean_text(why)
         elif event in ("api_resumed", "disk_resumed"):
             self.pauses.pop(event.removesuffix("_resumed"), None)
+        elif event == "draining":
+            self.is_draining = True
 
     def _stage(self, facts: Mapping[str, Any], now: float) -> None:
         folder, path = str(facts.get("folder")), str(facts.get("path"))

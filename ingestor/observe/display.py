@@ -93,6 +93,8 @@ def volume_words(course: Course, monotonic: float) -> list[str]:
 
 def end_words(course: Course, monotonic: float, now: datetime) -> list[str]:
     """When it will be done, or what it waits for."""
+    if course.is_draining:
+        return ["finishing what is in flight", "Ctrl-C ends it at once"]
     if course.pauses:
         return [f"paused: {why}" for why in course.pauses.values()]
     if course.expected is None:

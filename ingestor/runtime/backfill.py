@@ -251,6 +251,8 @@ class Backfill:
 
     async def _wind_up(self, working: asyncio.Task[None]) -> None:
         """Nothing new begins; what is in flight finishes, within `drain`."""
+        if self._is_cut_short:
+            self._parts.observer.notice("draining", in_flight=self._engine.running)
         self._engine.stop()
         self._parts.gate.stop()
         drained, _ = await asyncio.wait({working}, timeout=self._parts.settings.drain)

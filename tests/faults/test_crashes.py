@@ -100,6 +100,12 @@ async def test_kills_at_random_moments_lose_nothing_and_send_nothing_twice(home:
     await kill_and_check(home, 30, seed=1)
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("workers_first", [False, True])
+async def test_a_thousand_kills_lose_nothing_and_send_nothing_twice(home: Home, workers_first: bool) -> None:
+    await kill_and_check(home, 300 if workers_first else 700, random.randrange(10**6), workers_first=workers_first)
+
+
 async def test_killed_workers_take_no_image_with_them(home: Home) -> None:
     await kill_and_check(home, 10, seed=2, workers_first=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
+import signal
 from pathlib import Path
 
 import aiohttp
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ingestor.sandbox import Sandbox
-from tests.home import Home
+from tests.home import Home, until
 from tests.samples import noise, photograph
 
 FIT = ("fits.jpg", "fits.webp", "cmyk.jpg", "sub/copy-of-fits.jpg")
@@ -220,3 +221,27 @@ async def test_images_are_moved_when_done_and_quarantined_ones_with_their_reason
     retried = await home.run("retry", "--all", "--json")
     assert retried.json["put_back"] == 1
     assert (home.inbox / "bad.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("fault", "number"), [("slow", signal.SIGINT), ("slow", signal.SIGTERM), ("hang", signal.SIGINT)]
+)
+async def test_a_run_that_is_interrupted_leaves_the_rest_to_the_next(home: Home, fault: str, number: int) -> None:
+    """What is in flight finishes; a second signal does not wait for it."""
+    for name in range(30):
+        photograph(64, 48, name).save(home.inbox / f"{name:02}.jpg")
+    home.sandbox.set_faults({fault: 1.0})
+    async with home.running("backfill", "--json") as running:
+        await until(lambda: bool(home.sandbox.stats()["faults"]))
+        running.process.send_signal(number)
+        if fault == "hang":
+            await running.until_logged("draining")
+            running.process.send_signal(number)
+        assert await running.ended() == 130
+    assert "Traceback" not in "".join(running.lines)
+    assert len(home.manifest()) < 30
+    home.sandbox.set_faults({fault: 0.0})
+    ran = await home.run("backfill", "--json")
+    assert ran.code == 0, ran.err
+    assert len(home.present()) == 30
+    assert home.sandbox.stats()["created_total"] == 30

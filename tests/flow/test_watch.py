@@ -11,6 +11,7 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.home import Home, until
@@ -75,23 +76,30 @@ async def test_two_hundred_at_once_are_each_taken(home: Home) -> None:
     assert created_once(home)
 
 
-async def test_sigterm_lets_what_is_in_flight_finish(home: Home) -> None:
+ENDINGS = pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+
+
+@ENDINGS
+async def test_a_signal_lets_what_is_in_flight_finish(home: Home, number: int, code: int) -> None:
     home.sandbox.set_faults({"slow": 1.0})
     async with home.watching() as running:
         (home.inbox / "one.jpg").write_bytes(jpeg(3))
         await until(lambda: bool(home.sandbox.stats()["faults"]))
-        assert await running.stop(signal.SIGTERM) == 0
+        assert await running.stop(number) == code
     assert home.present()["one.jpg"]["event"] == "uploaded"
 
 
-async def test_a_second_signal_ends_it_at_once_and_the_next_start_goes_on(home: Home) -> None:
+@ENDINGS
+async def test_a_second_signal_ends_it_at_once_and_the_next_start_goes_on(
+    home: Home, number: int, code: int
+) -> None:
     home.sandbox.set_faults({"hang": 1.0})
     async with home.watching() as running:
         (home.inbox / "one.jpg").write_bytes(jpeg(4))
         await until(lambda: bool(home.sandbox.stats()["faults"]))
-        running.process.send_signal(signal.SIGTERM)
+        running.process.send_signal(number)
         await running.until_logged("draining")
-        assert await running.stop(signal.SIGTERM) == 0
+        assert await running.stop(number) == code
     home.sandbox.set_faults({"hang": 0.0})
     ran = await home.run("backfill", "--json")
     assert ran.code == 0, ran.err

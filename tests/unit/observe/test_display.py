@@ -124,6 +124,14 @@ def test_a_pause_stands_in_place_of_a_forecast() -> None:
     assert not any("done at" in line for line in lines)
 
 
+def test_a_run_that_was_interrupted_says_what_it_still_does() -> None:
+    course = under_way()
+    course.notice("draining", {"in_flight": 2}, 1.0)
+    lines = drawn(course, 80)
+    assert "finishing what is in flight, Ctrl-C ends it at once" in lines
+    assert not any("done at" in line for line in lines)
+
+
 def test_that_nothing_ends_any_more_is_said() -> None:
     course = Course(0.0, total=10)
     course.notice("image_end", {"folder": "f", "path": "a", "outcome": "uploaded"}, 5.0)
