@@ -90,9 +90,7 @@ async def test_a_signal_lets_what_is_in_flight_finish(home: Home, number: int, c
 
 
 @ENDINGS
-async def test_a_second_signal_ends_it_at_once_and_the_next_start_goes_on(
-    home: Home, number: int, code: int
-) -> None:
+async def test_a_second_signal_ends_it_at_once_and_the_next_start_goes_on(home: Home, number: int, code: int) -> None:
     home.sandbox.set_faults({"hang": 1.0})
     async with home.watching() as running:
         (home.inbox / "one.jpg").write_bytes(jpeg(4))
