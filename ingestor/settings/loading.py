@@ -112,8 +112,8 @@ def _bytes_of(file: Path) -> bytes:
             return stream.read(FILE_BYTES + 1)
     except FileNotFoundError:
         said = (
-            "there is no settings file here; copy config/ingestor.yaml (to try it: config/quickstart.yaml) "
-            f"and edit it, or name yours with --config FILE or {CONFIG_VARIABLE}"
+            "there is no settings file here; `ingestor init` makes one, or name yours with --config FILE "
+            f"or {CONFIG_VARIABLE}"
         )
     except IsADirectoryError:
         said = "is a folder; name the settings file in it"

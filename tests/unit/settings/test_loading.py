@@ -235,7 +235,7 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path, monkeypatch: pytest
     ):
         with pytest.raises(SettingsError) as caught:
             load(config, environ)
-        assert str(caught.value).startswith(f"{named}: there is no settings file here; copy config/ingestor.yaml")
+        assert str(caught.value).startswith(f"{named}: there is no settings file here; `ingestor init` makes one")
         assert "--config FILE or INGESTOR_CONFIG" in str(caught.value)
 
 
