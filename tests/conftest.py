@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
 
 import hypothesis
 import pytest
@@ -32,6 +37,7 @@ SKIPPED_EVEN_IN_CI = (
     "root may read everything",
     "pictures are made when PICTURES names a folder",
     "one machine's alone",
+    "this machine allows no network namespaces",
     "the first picture may be whole",
     "a TGA without its signature",
 )
@@ -50,6 +56,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for reason in sorted(missing):
             terminalreporter.line(reason)
         terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+async def hops(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often the loop has handed work to a thread, by the thread's name: what small files cost most."""
+    loop, counted = asyncio.get_running_loop(), Counter[str]()
+    run_in_executor = loop.run_in_executor
+
+    def counting(executor: Executor | None, call: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        counted[getattr(executor, "_thread_name_prefix", "default")] += 1
+        return run_in_executor(executor, call, *args)
+
+    monkeypatch.setattr(loop, "run_in_executor", counting)
+    return counted
 
 
 @pytest.fixture

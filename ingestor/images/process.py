@@ -44,12 +44,17 @@ class WorkerProcess:
     """A worker that is ready for images, one at a time."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], channel: socket.socket, complaints: int, refused: tuple[str, ...]
+        self,
+        process: subprocess.Popen[bytes],
+        answers: asyncio.StreamReader,
+        tasks: asyncio.StreamWriter,
+        complaints: int,
     ) -> None:
         self._process = process
-        self._channel = channel
+        self._answers = answers
+        self._tasks = tasks
         self._complaints = complaints
-        self.refused = refused
+        self.refused: tuple[str, ...] = ()
         """What it could not give up: see `confine`."""
         self.images = 0
         """How many it has been asked for."""
@@ -76,7 +81,8 @@ class WorkerProcess:
             ours.close()
             os.close(complaints)
             raise WorkerNotStarted(f"no worker process can be started: {error}") from error
-        worker = cls(process, ours, complaints, ())
+        # A stream stays registered with the loop: reading from the bare socket costs six system calls an answer.
+        worker = cls(process, *await asyncio.open_connection(sock=ours), complaints)
         try:
             async with asyncio.timeout(START_SECONDS):
                 ready = await worker._receive()
@@ -93,31 +99,18 @@ class WorkerProcess:
     async def ask(self, task: wire.Message) -> wire.Message:
         """The answer to a task. Raises `WorkerDied`; when cancelled, the process must be ended by the caller."""
         self.images += 1
-        try:
-            await asyncio.get_running_loop().sock_sendall(self._channel, wire.pack(task))
-        except OSError as error:
-            raise WorkerDied(await self._how_it_ended()) from error
+        # One that has died shows it where the answer is awaited.
+        self._tasks.write(wire.pack(task))
         return await self._receive()
 
     async def _receive(self) -> wire.Message:
         try:
-            header = await self._receive_exactly(wire.LENGTH.size)
-            return wire.unpack(await self._receive_exactly(wire.body_length(header)))
+            header = await self._answers.readexactly(wire.LENGTH.size)
+            return wire.unpack(await self._answers.readexactly(wire.body_length(header)))
+        except (asyncio.IncompleteReadError, OSError) as error:
+            raise WorkerDied(await self._how_it_ended()) from error
         except ValueError as error:
             raise WorkerDied(f"it answered nonsense ({error})") from error
-
-    async def _receive_exactly(self, count: int) -> bytes:
-        loop = asyncio.get_running_loop()
-        parts = bytearray()
-        while len(parts) < count:
-            try:
-                part = await loop.sock_recv(self._channel, count - len(parts))
-            except OSError:
-                part = b""
-            if not part:
-                raise WorkerDied(await self._how_it_ended())
-            parts += part
-        return bytes(parts)
 
     async def _how_it_ended(self) -> str:
         code = await self._reap(2.0)
@@ -145,7 +138,7 @@ class WorkerProcess:
     async def end(self) -> None:
         """Kill it and wait until it is gone. Never raises; may be called again, but not while an answer is awaited."""
         self.kill()
-        self._channel.close()
+        self._tasks.close()
         with contextlib.suppress(OSError):
             os.close(self._complaints)
         self._complaints = -1

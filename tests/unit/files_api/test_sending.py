@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,12 @@ async def test_all_bytes_of_a_file_are_read(tmp_path: Path) -> None:
     content = os.urandom(3 * PIECE_BYTES + 17)
     (tmp_path / "x").write_bytes(content)
     assert await read_exactly(tmp_path / "x", len(content)) == content
+
+
+async def test_a_file_is_read_in_one_hop_to_a_thread(tmp_path: Path, hops: Counter[str]) -> None:
+    (tmp_path / "x").write_bytes(b"abc")
+    await read_exactly(tmp_path / "x", 3)
+    assert hops.total() == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"ab", b"abcd", b"x" * 100_000])

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import types
+from collections.abc import Coroutine, Generator
+from typing import Any
 
 from ingestor.images.gate import Gate
 
@@ -55,6 +58,35 @@ async def test_who_is_alone_is_alone_and_goes_before_those_who_come_later():
     release.set()
     await asyncio.gather(*tasks)
     assert order == ["early", "alone begins", "alone ends", "late"]
+
+
+@types.coroutine
+def counting(coroutine: Coroutine[Any, Any, None], steps: list[object]) -> Generator[object, None, None]:
+    """Runs a coroutine; `steps` gets what it waits for, each time it does."""
+    try:
+        while True:
+            steps.append(coroutine.send(None))
+            yield steps[-1]
+    finally:
+        coroutine.close()
+
+
+async def test_a_place_that_is_given_back_wakes_one_visitor():
+    gate, steps = Gate(1), []
+
+    async def visit() -> None:
+        async with gate.shared():
+            await asyncio.Event().wait()
+
+    async with gate.shared():
+        visitors = [asyncio.ensure_future(counting(visit(), steps)) for _ in range(5)]
+        await turns()
+        assert len(steps) == 5
+    await turns()
+    assert len(steps) == 6
+    for visitor in visitors:
+        visitor.cancel()
+    await asyncio.gather(*visitors, return_exceptions=True)
 
 
 async def test_a_cancelled_visitor_gives_the_place_back():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,11 @@ async def test_a_file_without_sidecar_has_the_folder_s_metadata(tmp_path: Path) 
         metadata={"campaign": "x"},
         content_id=content_id(DIGEST, Purpose.REFERENCE, {"campaign": "x"}),
     )
+
+
+async def test_a_file_without_sidecar_costs_no_hop_to_a_thread(tmp_path: Path, hops: Counter[str]) -> None:
+    await described(tmp_path)
+    assert not hops
 
 
 async def test_a_sidecar_adds_and_wins(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 
 from ingestor.errors import SourceNotReady
 from ingestor.stages import fingerprint as stage
-from ingestor.stages.fingerprint import CHUNK_BYTES, fingerprint
+from ingestor.stages.fingerprint import fingerprint
 from tests.ledger_kit import source_of
+
+_PIECE = 1 << 18
+"""What `hashlib` reads at once."""
 
 
 @pytest.fixture
@@ -29,11 +33,16 @@ async def reason_of(path: Path, change: Callable[[], None]) -> str:
     return raised.value.reason
 
 
-@pytest.mark.parametrize("size", [1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES])
+@pytest.mark.parametrize("size", [1, _PIECE - 1, _PIECE, _PIECE + 1, 3 * _PIECE])
 async def test_the_digest_is_sha256_of_the_whole_file(tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
     (tmp_path / "x.jpg").write_bytes(content)
     assert await fingerprint(source_of(tmp_path, "x.jpg")) == hashlib.sha256(content).hexdigest()
+
+
+async def test_a_file_is_read_in_one_hop_to_a_thread(file: Path, hops: Counter[str]) -> None:
+    await fingerprint(source_of(file.parent, file.name))
+    assert hops.total() == 1
 
 
 async def test_names_of_any_bytes_can_be_read(tmp_path: Path) -> None:
@@ -114,22 +123,18 @@ async def test_what_happens_to_a_file_while_it_is_read_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
 ) -> None:
     path = tmp_path / "x.jpg"
-    path.write_bytes(os.urandom(2 * CHUNK_BYTES))
+    path.write_bytes(os.urandom(2 * _PIECE))
     (tmp_path / "other.jpg").write_bytes(b"other")
-    to_thread = asyncio.to_thread
-    changed = False
+    file_digest = hashlib.file_digest
 
-    async def change_meanwhile(*arguments):
-        nonlocal changed
-        if not changed:
-            changed = True
-            change(path)
-        return await to_thread(*arguments)
+    def change_meanwhile(*arguments):
+        digest = file_digest(*arguments)
+        change(path)
+        return digest
 
-    monkeypatch.setattr(stage.asyncio, "to_thread", change_meanwhile)
+    monkeypatch.setattr(stage.hashlib, "file_digest", change_meanwhile)
     with pytest.raises(SourceNotReady) as raised:
         await fingerprint(source_of(tmp_path, "x.jpg"))
-    assert changed
     assert raised.value.reason in ("changed", "vanished")
 
 
