@@ -149,12 +149,14 @@ def limits_of(on_errors: str, deadline: str | None) -> Limits:
 
 def end(report: Report) -> None:
     """The exit code, and why."""
+    from ingestor.observe.wording import counted
     from ingestor.runtime.backfill import Ended
 
     tally = report.tally
     match report.ended:
         case Ended.INTERRUPTED:
-            raise Failed(Exit.INTERRUPTED, f"{report.message}; {tally.deferred} images are left for the next run")
+            left = counted(tally.deferred, "image")
+            raise Failed(Exit.INTERRUPTED, f"{report.message}; left for the next run: {left}")
         case Ended.REFUSED:
             raise Failed(Exit.REFUSED, report.message)
         case Ended.OUT_OF_TIME:

@@ -56,7 +56,7 @@ async def _export(settings: Settings, form: str, folder: str | None, output: Pat
 
 
 async def _compact(settings: Settings, *, json: bool) -> None:
-    from ingestor.observe.wording import number
+    from ingestor.observe.wording import counted
     from ingestor.runtime.opening import open_ledger
     from ingestor.stages.manifest import Manifest
 
@@ -67,4 +67,4 @@ async def _compact(settings: Settings, *, json: bool) -> None:
     if json:
         out_json({"removed": removed})
     else:
-        out(f"{number(removed)} lines removed, which later ones had replaced: {settings.manifest}")
+        out(f"{counted(removed, 'line')} removed, which later ones had replaced: {settings.manifest}")

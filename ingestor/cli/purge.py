@@ -42,6 +42,7 @@ async def _purge(
     json: bool,
 ) -> None:
     from ingestor.cli.asking import asking
+    from ingestor.observe.wording import counted
 
     async with asking(settings) as asked:
         entries = await _entries(settings, asked, wanted, folder, older_than)
@@ -53,7 +54,8 @@ async def _purge(
         return
     for entry in entries:
         out(f"{'would delete' if dry_run else 'deleted'}: {entry.file_id}  {entry.folder}/{entry.path}")
-    out(f"{len(entries)} files {'would be deleted' if dry_run else 'are deleted'} at the API")
+    files_at = f"{counted(len(entries), 'file')} at the API"
+    out(f"{files_at} would be deleted" if dry_run else f"deleted {files_at}")
 
 
 async def _entries(

@@ -80,7 +80,9 @@ def _handed_over(number: int, *, json: bool) -> None:
     if json:
         out_json({"in_line": number})
     else:
-        out(f"{number} images are in line for a new id; the running `ingestor watch` uploads them")
+        from ingestor.observe.wording import counted
+
+        out(f"put in line for a new id: {counted(number, 'image')}; the running `ingestor watch` uploads them")
 
 
 async def _put_in_line(

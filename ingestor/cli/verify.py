@@ -26,6 +26,7 @@ def command(
 
 async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: bool) -> None:
     from ingestor.cli.asking import asking
+    from ingestor.observe.wording import counted
     from ingestor.runtime.upkeep import LIVE, distinct_ids, every
 
     async with asking(settings) as asked:
@@ -43,6 +44,6 @@ async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: 
         return
     for entry in gone:
         out(f"gone: {entry.file_id}  {entry.folder}/{entry.path}")
-    out(f"{len(checked)} ids asked about: {len(checked) - len(gone)} are there, {len(gone)} are gone")
+    out(f"asked about {counted(len(checked), 'id')}: {len(checked) - len(gone)} there, {len(gone)} gone")
     if in_line:
         out(f"{in_line} are in line again: a running `ingestor watch` takes them, else the next `ingestor backfill`")

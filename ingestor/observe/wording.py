@@ -14,6 +14,11 @@ def number(value: float) -> str:
     return f"{value:.1f}"
 
 
+def counted(how_many: int, noun: str) -> str:
+    """`1 file`, `2,000 files`."""
+    return f"{number(how_many)} {noun}" if how_many == 1 else f"{number(how_many)} {noun}s"
+
+
 def size(bytes_: float) -> str:
     """`999 B`, `1.2 kB`, `24 MB`: thousands of bytes, as the settings count them."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from ingestor.observe.wording import clock_time, end_of, in_words, number, rate, size
+from ingestor.observe.wording import clock_time, counted, end_of, in_words, number, rate, size
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,10 @@ from ingestor.observe.wording import clock_time, end_of, in_words, number, rate,
 )
 def test_numbers_have_no_more_digits_than_they_need(value: float, words: str) -> None:
     assert number(value) == words
+
+
+def test_one_thing_is_no_plural() -> None:
+    assert [counted(how_many, "file") for how_many in (0, 1, 2000)] == ["0 files", "1 file", "2,000 files"]
 
 
 @pytest.mark.parametrize(
