@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Programs that some tests need and pip does not bring: Debian's Chromium (browser), promtool (metrics and alerts),
-# systemd-analyze (the unit) and curl. For root on Debian; elsewhere those tests say what is missing and are skipped.
+# systemd-analyze (the unit), curl and ip (hosts in network namespaces). For root on Debian; elsewhere those tests say
+# what is missing and are skipped.
 set -euo pipefail
 tools="$(cd "$(dirname "$0")/.." && pwd)/.venv/bin"
 missing=()
 command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
 command -v systemd-analyze >/dev/null || missing+=(systemd)
 command -v curl >/dev/null || missing+=(curl)
+command -v ip >/dev/null || missing+=(iproute2)
 needs_promtool=0
 command -v promtool >/dev/null || [ -x "$tools/promtool" ] || needs_promtool=1
 if [ ${#missing[@]} -eq 0 ] && [ $needs_promtool -eq 0 ]; then
