@@ -32,6 +32,8 @@ class Manifest:
         self.path = path
         self._ledger = ledger
         self._alone = asyncio.Lock()
+        self._begun = self._done = 0
+        """The numbers of the last flush that has begun, and of the last that went well."""
         self._end: tuple[int, int, int] | None = None
         """Inode, size and last number of the file as we left it."""
 
@@ -42,9 +44,17 @@ class Manifest:
     async def flush(self) -> None:
         """Every line that the ledger has is in the file, and on disk. Raises `DiskFault`.
 
-        Those who come while a flush runs find their lines written by the next one.
+        Those who come while a flush runs find their lines written by the next one, which is one for all of them.
         """
-        await self._guarded(self._append_missing)
+        came_after = self._begun
+        await self._guarded(lambda: self._flush(came_after))
+
+    async def _flush(self, came_after: int) -> None:
+        if self._done > came_after:
+            return
+        self._begun = number = self._begun + 1
+        await self._append_missing()
+        self._done = number
 
     async def compact(self) -> int:
         """Keep only the last line for each path; how many lines went. Raises `DiskFault`, and then nothing has."""

@@ -202,6 +202,41 @@ async def test_whoever_waits_for_a_file_that_is_replaced_meanwhile_writes_to_the
     assert len(lines(path)) == 1
 
 
+async def test_those_who_come_while_a_flush_runs_share_the_next_one(
+    path: Path, ledger: SqliteLedger, walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, asked = await opened(path, ledger), 0
+    lines_after = ledger.lines_after
+
+    async def counted(seq: int, limit: int) -> Any:
+        nonlocal asked
+        asked += 1
+        return await lines_after(seq, limit)
+
+    monkeypatch.setattr(ledger, "lines_after", counted)
+    await with_lines(walk, 10)
+    await asyncio.gather(*(manifest.flush() for _ in range(10)))
+    assert asked == 2
+    assert len(lines(path)) == 10
+
+
+async def test_who_waited_for_a_flush_that_failed_flushes(
+    path: Path, ledger: SqliteLedger, walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, append = await opened(path, ledger), file.append
+    await with_lines(walk, 1)
+
+    def fail_once(*arguments: Any) -> None:
+        monkeypatch.setattr("ingestor.stages.manifest.manifest.append", append)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ingestor.stages.manifest.manifest.append", fail_once)
+    first, second = await asyncio.gather(manifest.flush(), manifest.flush(), return_exceptions=True)
+    assert isinstance(first, DiskFault)
+    assert second is None
+    assert len(lines(path)) == 1
+
+
 async def test_a_flush_that_is_cancelled_leaves_nothing_held(path: Path, ledger: SqliteLedger, walk: Walk) -> None:
     manifest = await opened(path, ledger)
     descriptors = len(os.listdir("/proc/self/fd"))
