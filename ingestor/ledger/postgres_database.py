@@ -22,19 +22,25 @@ LOCK_SECONDS = 30
 IDLE_IN_TRANSACTION_SECONDS = 15
 """The server ends a transaction whose program has been frozen, or cut off, for this long: others wait behind it."""
 
+# A cable that is cut tells nobody: what was sent is acknowledged, or the connection is given up. At both ends: a server
+# left to itself keeps the locks of a machine that has lost its power for two hours, and nobody leads.
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3}
+_UNACKNOWLEDGED_MS = 15_000
 _LIMITS = {
     "connect_timeout": CONNECT_SECONDS,
-    # A cable that is cut tells nobody: what was sent is acknowledged, or the connection is given up.
     "keepalives": 1,
-    "keepalives_idle": 10,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
+    **_KEEPALIVES,
+    "tcp_user_timeout": _UNACKNOWLEDGED_MS,
 }
-_OPTIONS = (
-    f"-c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_SECONDS}s "
-    "-c client_min_messages=warning -c timezone=UTC"
-)
+_SERVER_SETTINGS = {
+    "lock_timeout": f"{LOCK_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
+    **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
+    "tcp_user_timeout": _UNACKNOWLEDGED_MS,
+    "client_min_messages": "warning",
+    "timezone": "UTC",
+}
+_OPTIONS = " ".join(f"-c {name}={value}" for name, value in _SERVER_SETTINGS.items())
 
 _REFUSED = re.compile(
     r"authentication failed|no pg_hba\.conf entry|no password supplied|(?:role|database) \S+ does not"

@@ -253,3 +253,15 @@ def test_the_driver_is_asked_for_only_by_who_has_a_database() -> None:
 async def test_database_says_what_it_is_without_its_password() -> None:
     made = Database(DatabaseUrl(f"postgresql://u:{PASSWORD}@h/db"))
     assert "4711" not in f"{made} {made!r} {made.name}"
+
+
+def test_the_server_gives_up_machines_that_have_gone_without_a_word() -> None:
+    """Or it would keep the locks of one that lost its power for two hours, as its system's defaults are."""
+    with database(new_database()).connect() as connection:
+        names = ("keepalives_idle", "keepalives_interval", "keepalives_count", "user_timeout")
+        idle, interval, count, unacknowledged_ms = (
+            int(connection.execute(f"SELECT setting FROM pg_settings WHERE name = 'tcp_{name}'").fetchone()[0])
+            for name in names
+        )
+    assert idle + interval * count <= 20
+    assert 0 < unacknowledged_ms <= 20_000
