@@ -1,4 +1,4 @@
-"""The pictures of the README, made only when asked for: PICTURES=config/docs pytest -n 0 tests/browser/test_pictures.py
+"""The pictures of the README; PICTURES=config/docs pytest -n 0 tests/browser/test_pictures.py puts them there
 
 A day of a studio is told to the page by a clock of its own, so that there is something to see, and always the same.
 """
@@ -35,13 +35,9 @@ from tests.ledger_kit import Walk, content, empty_ledger_in, payload, receipt, s
 from tests.samples import photograph
 from tests.unit.page.kit import QUOTA, Engine, World, site_of
 
-WANTED = os.environ.get("PICTURES")
 MOST_BYTES = 150_000
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not WANTED, reason="pictures are made when PICTURES names a folder for them"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BAD = (
     ("spring/look-017.jpg", "truncated", "look-017.jpg: the end of the image is missing (1,204,224 bytes so far)"),
@@ -154,7 +150,7 @@ async def uploaded(walk: Walk, seen: Sighting, file: Path) -> FileId:
     return file_id
 
 
-async def picture(browser: Browser, site: Site, url: str, name: str, width: int, height: int, *, dark: bool) -> None:
+async def picture(browser: Browser, site: Site, url: str, file: Path, width: int, height: int, *, dark: bool) -> None:
     """A page as it looks; in fewer colours where it would be large, since a README is fetched often."""
     context = await browser.new_context(
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
@@ -166,8 +162,6 @@ async def picture(browser: Browser, site: Site, url: str, name: str, width: int,
     await page.wait_for_function("() => [...document.images].every((image) => image.naturalWidth)")
     shot = Image.open(io.BytesIO(await page.screenshot())).convert("RGB")
     await context.close()
-    assert WANTED
-    file = Path(WANTED) / f"{name}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     shot.save(file, optimize=True)
     if file.stat().st_size > MOST_BYTES:
@@ -175,10 +169,11 @@ async def picture(browser: Browser, site: Site, url: str, name: str, width: int,
     assert file.stat().st_size < MOST_BYTES
 
 
-async def test_pictures_are_made(browser: Browser, studio: tuple[Site, str]) -> None:
+async def test_pictures_are_made(browser: Browser, studio: tuple[Site, str], tmp_path: Path) -> None:
     site, url = studio
+    folder = Path(os.environ.get("PICTURES") or tmp_path)
     image = f"{url}/image?at={word_of(('inbox', 'spring/look-004.jpg'))}"
-    await picture(browser, site, url, "page-overview", 1180, 1200, dark=False)
-    await picture(browser, site, image, "page-image", 1180, 720, dark=True)
-    await picture(browser, site, f"{url}/quarantine", "page-quarantine", 1180, 800, dark=False)
-    await picture(browser, site, url, "page-phone", 400, 800, dark=True)
+    await picture(browser, site, url, folder / "page-overview.png", 1180, 1200, dark=False)
+    await picture(browser, site, image, folder / "page-image.png", 1180, 720, dark=True)
+    await picture(browser, site, f"{url}/quarantine", folder / "page-quarantine.png", 1180, 800, dark=False)
+    await picture(browser, site, url, folder / "page-phone.png", 400, 800, dark=True)

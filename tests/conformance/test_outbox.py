@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from ingestor.ledger import SqliteLedger
 from ingestor.ports import Ledger
 from tests.conformance.test_ledger import MAKERS, reopened
 from tests.fakes import FakeClock
@@ -203,11 +202,10 @@ async def test_a_renewed_id_ends_anew_and_an_ended_one_never(ledger: Ledger, wal
     assert await ledger.tell_expiring("inbox", HOUR) == 0
 
 
+@pytest.mark.parametrize("ledger", ["postgresql"], indirect=True)
 async def test_each_station_of_a_shared_ledger_tells_its_own_hooks(
     ledger: Ledger, walk: Walk, clock: FakeClock
 ) -> None:
-    if isinstance(ledger, SqliteLedger):
-        pytest.skip("one machine's alone")
     from ingestor.ledger.postgres import PostgresLedger
 
     assert isinstance(ledger, PostgresLedger)

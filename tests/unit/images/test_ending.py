@@ -8,6 +8,8 @@ from ingestor.policy.formats import BY_NAME
 from tests import image_kit as kit
 
 SAMPLES = [sample for sample in kit.SAMPLES if sample.format in DEFINITE]
+SEVERAL_PICTURES = ("JPEG MPO", "JPEG Ultra HDR")
+"""In more than half of such a file the first picture may be whole."""
 
 
 def cut_off(write, data: bytes, name: str) -> bool:
@@ -23,13 +25,18 @@ def test_a_whole_file_is_not_cut_off_whatever_is_appended(write, sample):
         assert not cut_off(write, data + bytes(8), sample.format)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.id)
-@pytest.mark.parametrize("share", [0.1, 0.35, 0.6, 0.85])
+@pytest.mark.parametrize(
+    ("sample", "share"),
+    [
+        pytest.param(sample, share, id=f"{sample.id}-{share}")
+        for share in (0.1, 0.35, 0.6, 0.85)
+        for sample in SAMPLES
+        if share <= 0.5 or sample.what not in SEVERAL_PICTURES
+    ],
+)
 def test_every_part_of_a_file_is_cut_off(write, sample, share):
     data = sample.make()
     length = max(13, int(len(data) * share))
-    if sample.what in ("JPEG MPO", "JPEG Ultra HDR") and share > 0.5:
-        pytest.skip("the first picture may be whole")
     assert cut_off(write, data[:length], sample.format)
 
 

@@ -34,11 +34,10 @@ def test_an_empty_file_is_not_ready(tmp_path):
     assert reason(tmp_path / "empty.jpg") == "empty"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_unreadable(tmp_path):
-    (tmp_path / "secret.jpg").write_bytes(b"x")
-    (tmp_path / "secret.jpg").chmod(0)
-    assert reason(tmp_path / "secret.jpg") == "unreadable"
+def test_a_file_without_permission_is_unreadable(as_nobody):
+    (as_nobody / "secret.jpg").write_bytes(b"x")
+    (as_nobody / "secret.jpg").chmod(0)
+    assert reason(as_nobody / "secret.jpg") == "unreadable"
 
 
 @pytest.mark.parametrize(

@@ -59,13 +59,12 @@ def test_every_kind_of_every_format_is_made_fit(tmp_path, sample, rules):
     assert ("first_frame" in payload.normalised) == sample.moving
 
 
-@pytest.mark.parametrize("row", formats.FORMATS, ids=lambda row: row.name)
+# A TGA without its signature is told by its suffix only.
+@pytest.mark.parametrize("row", [row for row in formats.FORMATS if row.name != "TGA"], ids=lambda row: row.name)
 def test_a_wrong_suffix_misleads_nobody(tmp_path, row):
     sample = next(sample for sample in SAMPLES if sample.format == row.name)
     if row.extra is not None and importlib.util.find_spec("pillow_heif") is None:
         pytest.skip("needs the extra")
-    if row.name == "TGA":
-        pytest.skip("a TGA without its signature is told by its suffix only")
     assert made_fit(sample.make(), tmp_path, "image.jpg").width_px == sample.size[0]
 
 

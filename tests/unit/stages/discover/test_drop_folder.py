@@ -197,12 +197,11 @@ def test_a_directory_that_cannot_be_read_is_told_and_costs_no_other(
     assert "as soon as it can be read" in told.message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_directory_without_permission_is_told(root: Path) -> None:
-    write(root, "a/x.jpg")
-    (root / "a").chmod(0)
-    assert skipped(folder(root)) == {"a": "unreadable_directory"}
-    (root / "a").chmod(0o700)
+def test_a_directory_without_permission_is_told(as_nobody: Path) -> None:
+    write(as_nobody, "a/x.jpg")
+    (as_nobody / "a").chmod(0)
+    assert skipped(folder(as_nobody)) == {"a": "unreadable_directory"}
+    (as_nobody / "a").chmod(0o700)
 
 
 def test_a_root_that_is_gone_is_a_directory_that_cannot_be_read(root: Path) -> None:
