@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from ingestor.ledger.rows import join_path, tell, tell_manifest
 from ingestor.ledger.statements import (
@@ -20,7 +20,6 @@ from ingestor.ledger.statements import (
     SET_SOURCE_RETURNING,
     still,
     this,
-    upsert,
 )
 from ingestor.ledger.uploads import end_by_time, list_path, listed_sources, set_upload, upload_of
 from ingestor.model import (
@@ -54,12 +53,12 @@ def enter(connection: Connection, source: SourceFile, context: str, content: Con
         "generation": 0,
         "changed_at": now,
     }
-    connection.execute(upsert(connection, NEW_UPLOAD), new)
+    NEW_UPLOAD.on(connection, new)
     row = upload_of(connection, content.content_id)
     if row.state in HAS_LIVE_ID and not is_live(row.expires_at, now):
         row = end_by_time(connection, row, now)
     ties = {"content_id": content.content_id, "context": context}
-    mine = connection.execute(SET_SOURCE_RETURNING, {**this(source.folder, source.path), **ties}).one()
+    mine = SET_SOURCE_RETURNING.on(connection, {**this(source.folder, source.path), **ties}).one()
     return Standing(
         state=State(row.state),
         generation=row.generation,
@@ -110,7 +109,7 @@ def intend(
     )
 
 
-def _next_generation(row: Row[Any], *, fresh: bool) -> int:
+def _next_generation(row: Any, *, fresh: bool) -> int:
     """An unfinished generation is finished first; one that has a receipt is followed by the next."""
     latest: int = row.generation if row.file_id is not None else -1
     unfinished: int = latest + 1 if row.intent_generation is None else row.intent_generation
@@ -182,7 +181,7 @@ def finish(connection: Connection, source: SourceFile, put_away: str | None, now
         "put_away": put_away,
         "changed_at": now,
     }
-    is_changed = connection.execute(SET_FINISHED, {**still(source), **changes}).rowcount
+    is_changed = SET_FINISHED.on(connection, {**still(source), **changes}).rowcount
     if put_away is not None and is_changed:
         tell(connection, now, source.folder, source.path, "put_away", {"to": put_away})
 
@@ -201,7 +200,7 @@ def quarantine(
     A content that has a live id keeps it: what is wrong then is wrong with its renewal. False if other bytes have
     been found under the path meanwhile, or somebody else has brought it to an end.
     """
-    if connection.execute(SAME_SOURCE, still(source)).one_or_none() is None:
+    if SAME_SOURCE.on(connection, still(source)).one_or_none() is None:
         return False
     digest = None
     if content_id is not None:
@@ -225,7 +224,7 @@ def quarantine(
         "live_until": None,
         "changed_at": now,
     }
-    connection.execute(SET_SAME_SOURCE, {**still(source), **changes})
+    SET_SAME_SOURCE.on(connection, {**still(source), **changes})
     return True
 
 
@@ -240,5 +239,5 @@ def _quarantine_content(connection: Connection, content_id: ContentId, reason: s
 
 def note_put_away(connection: Connection, source: SourceFile, put_away: str, now: datetime) -> None:
     """Where a quarantined file went."""
-    connection.execute(SET_SOURCE_IF_STILL, {**still(source), "put_away": put_away})
+    SET_SOURCE_IF_STILL.on(connection, {**still(source), "put_away": put_away})
     tell(connection, now, source.folder, source.path, "put_away", {"to": put_away})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, select, type_coerce, update
+from sqlalchemy import BigInteger, Connection, select, type_coerce, update
 
 from ingestor.ledger.columns import Instant
 from ingestor.ledger.comparing import expected
@@ -74,23 +74,23 @@ def _row(sighting: Sighting, lane: Lane, batch: str | None, now: datetime, ready
 
 def vanish(connection: Connection, folder: str, path: str, message: str, now: datetime) -> None:
     """The file of a path in line is not there any more. What was promised for it stays as it is."""
-    row = connection.execute(SOURCE, this(folder, path)).one_or_none()
+    row = SOURCE.on(connection, this(folder, path)).one_or_none()
     if row is not None and row.state == SourceState.WAITING:
         is_promised = _keep_promise(connection, row, path, now)
         _vanished(connection, folder, path, SourceState.DONE if is_promised else SourceState.VANISHED, message, now)
 
 
-def _keep_promise(connection: Connection, row: Row[Any], path: str, now: datetime) -> bool:
+def _keep_promise(connection: Connection, row: Any, path: str, now: datetime) -> bool:
     """Whether the manifest gives an id for a path. It is tied to that again, should other bytes have come meanwhile.
 
     Else nobody would tell when that id ends: those bytes are gone without a line of their own.
     """
     if row.listed_content_id is None or row.listed_content_id == row.content_id:
         return row.listed_content_id is not None
-    upload = connection.execute(UPLOAD, {"this_content": row.listed_content_id}).one_or_none()
+    upload = UPLOAD.on(connection, {"this_content": row.listed_content_id}).one_or_none()
     if upload is None:
         return False
-    connection.execute(SET_SOURCE, {**this(row.folder, path), "content_id": row.listed_content_id})
+    SET_SOURCE.on(connection, {**this(row.folder, path), "content_id": row.listed_content_id})
     is_live = upload.state in HAS_LIVE_ID
     if is_live and upload.generation != row.listed_generation:
         list_path(connection, row.folder, path, row.root, upload, Event.RENEWED, now)
@@ -110,7 +110,7 @@ def miss(
     missed = 0
     for name in expected(connection, folder, directory) if names is None else names:
         path = join_path(directory, name)
-        row = connection.execute(SOURCE, this(folder, path)).one_or_none()
+        row = SOURCE.on(connection, this(folder, path)).one_or_none()
         if row is None or row.put_away is not None or row.reason == VANISHED:
             continue
         if row.state == SourceState.WAITING:
@@ -124,7 +124,7 @@ def miss(
 
 def _vanished(connection: Connection, folder: str, path: str, state: SourceState, message: str, now: datetime) -> None:
     changes = {"state": state, "batch": None, "reason": VANISHED, "message": message, "changed_at": now}
-    connection.execute(SET_SOURCE, {**this(folder, path), **changes})
+    SET_SOURCE.on(connection, {**this(folder, path), **changes})
     tell(connection, now, folder, path, VANISHED, {"message": message})
 
 
@@ -143,23 +143,23 @@ def postpone(
 
     Other bytes that came meanwhile wait for nothing that befell these.
     """
-    before = connection.execute(SAME_SOURCE, still(source)).one_or_none()
+    before = SAME_SOURCE.on(connection, still(source)).one_or_none()
     if before is None:
         return
     why = {"reason": reason, "message": message, "request_id": request_id, "attempt": attempt}
-    connection.execute(SET_SAME_SOURCE, {**still(source), **why, "ready_at": ready_at, "changed_at": now})
+    SET_SAME_SOURCE.on(connection, {**still(source), **why, "ready_at": ready_at, "changed_at": now})
     if before.reason != reason or attempt != before.attempt:
         tell(connection, now, source.folder, source.path, event, why)
 
 
 def leave_batch(connection: Connection, source: SourceFile, now: datetime) -> None:
     """The path stays in line, but for another run than this one."""
-    connection.execute(SET_SOURCE, {**this(source.folder, source.path), "batch": None, "changed_at": now})
+    SET_SOURCE.on(connection, {**this(source.folder, source.path), "batch": None, "changed_at": now})
 
 
 def put_back(connection: Connection, folder: str, path: str, now: datetime) -> str | None:
     """A quarantined path waits again; returns where its file had been put away, if it had."""
-    row = connection.execute(SOURCE, this(folder, path)).one_or_none()
+    row = SOURCE.on(connection, this(folder, path)).one_or_none()
     if row is None or row.state != SourceState.QUARANTINED:
         return None
     if row.content_id is not None:
@@ -177,7 +177,7 @@ def put_back(connection: Connection, folder: str, path: str, now: datetime) -> s
         "put_away": None,
         "changed_at": now,
     }
-    connection.execute(SET_SOURCE, {**this(folder, path), **changes})
+    SET_SOURCE.on(connection, {**this(folder, path), **changes})
     tell(connection, now, folder, path, "put_back", {})
     put_away: str | None = row.put_away
     return put_away
@@ -221,7 +221,7 @@ def want_renewal(connection: Connection, content_id: ContentId, batch: str | Non
         "wanted_generation": upload.generation + 1,
         "changed_at": now,
     }
-    connection.execute(SET_SOURCE, {**this(row.folder, join_path(row.directory, row.name)), **changes})
+    SET_SOURCE.on(connection, {**this(row.folder, join_path(row.directory, row.name)), **changes})
     return True
 
 

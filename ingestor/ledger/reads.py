@@ -20,6 +20,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from ingestor.ledger.prepared import Prepared
 from ingestor.ledger.rows import VANISHED, ledger_entry, queued_source, split_path
 from ingestor.ledger.schema import facts, history, sources, uploads
 from ingestor.ledger.statements import SOURCE, this
@@ -56,7 +57,7 @@ def due(
 
 def in_line(connection: Connection, folder: str, path: str) -> QueuedSource | None:
     """A path that waits, whether or not its turn has come; None: it does not wait."""
-    row = connection.execute(SOURCE, this(folder, path)).one_or_none()
+    row = SOURCE.on(connection, this(folder, path)).one_or_none()
     return None if row is None or row.state != SourceState.WAITING else queued_source(row)
 
 
@@ -250,7 +251,7 @@ def story(connection: Connection, folder: str, path: str) -> Sequence[HistoryEnt
     return [_history(row) for row in connection.execute(statement)]
 
 
-_LINES = (
+_LINES = Prepared(
     select(history)
     .where(history.c.listed, history.c.seq > bindparam("seq"))
     .order_by(history.c.seq)
@@ -260,7 +261,7 @@ _LINES = (
 
 def lines_after(connection: Connection, seq: int, limit: int) -> Sequence[HistoryEntry]:
     """The manifest's lines above `seq`, in order."""
-    return [_history(row) for row in connection.execute(_LINES, {"seq": seq, "limit": limit})]
+    return [_history(row) for row in _LINES.on(connection, {"seq": seq, "limit": limit}).rows]
 
 
 _LINE_NUMBERS = (

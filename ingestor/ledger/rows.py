@@ -7,15 +7,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert
+from sqlalchemy import Connection, insert
 
+from ingestor.ledger.prepared import Prepared
 from ingestor.ledger.schema import history
 from ingestor.model import Event, FileIdentity, Lane, LedgerEntry, QueuedSource, SourceFile, SourceState
 
 Place = tuple[str, str]
 """Folder and path."""
 
-_TELL = insert(history).inline()
+_TELL = Prepared(insert(history).inline())
 
 VANISHED = "vanished"
 """The reason of a path whose file is not there any more."""
@@ -89,7 +90,7 @@ def ledger_entry(row: Any) -> LedgerEntry:
     )
 
 
-def receipt_detail(root: str, path: str, upload: Row[Any]) -> dict[str, Any]:
+def receipt_detail(root: str, path: str, upload: Any) -> dict[str, Any]:
     """What a manifest line says of an upload. INTERFACE.md, Manifest."""
     return {
         "source": str(Path(root) / path),
@@ -125,7 +126,7 @@ def tell(
 ) -> None:
     """Add to the story of a path."""
     told = {"at": at, "folder": folder, "path": path, "event": event, "listed": listed, "detail": detail, **numbered}
-    connection.execute(_TELL, told)
+    _TELL.on(connection, told)
 
 
 def tell_manifest(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from ingestor.ledger.rows import join_path, receipt_detail, tell_manifest
 from ingestor.ledger.statements import LISTED_SOURCES, SET_LISTED_SOURCES, SET_SOURCE, SET_UPLOAD, UPLOAD, this
@@ -14,24 +14,24 @@ from ingestor.model import Event, State
 from ingestor.policy.life_cycle import HAS_LIVE_ID, move
 
 
-def upload_of(connection: Connection, content_id: str) -> Row[Any]:
-    return connection.execute(UPLOAD, {"this_content": content_id}).one()
+def upload_of(connection: Connection, content_id: str) -> Any:
+    return UPLOAD.on(connection, {"this_content": content_id}).one()
 
 
-def set_upload(connection: Connection, row: Row[Any], state: State, now: datetime, **values: Any) -> Row[Any]:
+def set_upload(connection: Connection, row: Any, state: State, now: datetime, **values: Any) -> Any:
     """Move an upload, by the life cycle's table, and return its new row."""
     move(State(row.state), state)
     changes = {"this_content": row.content_id, "state": state, "changed_at": now, **values}
-    return connection.execute(SET_UPLOAD, changes).one()
+    return SET_UPLOAD.on(connection, changes).one()
 
 
-def listed_sources(connection: Connection, content_id: str) -> Sequence[Row[Any]]:
+def listed_sources(connection: Connection, content_id: str) -> Sequence[Any]:
     """The paths whose last manifest line is about this content."""
-    return connection.execute(LISTED_SOURCES, {"this_content": content_id}).all()
+    return LISTED_SOURCES.on(connection, {"this_content": content_id}).rows
 
 
 def list_path(
-    connection: Connection, folder: str, path: str, root: str, upload: Row[Any], event: Event, now: datetime
+    connection: Connection, folder: str, path: str, root: str, upload: Any, event: Event, now: datetime
 ) -> None:
     """The manifest line that ties a path to its upload as it stands."""
     tell_manifest(connection, now, folder, path, event, receipt_detail(root, path, upload))
@@ -40,19 +40,19 @@ def list_path(
         "listed_generation": upload.generation,
         "live_until": upload.expires_at if upload.state in HAS_LIVE_ID else None,
     }
-    connection.execute(SET_SOURCE, {**this(folder, path), **changes})
+    SET_SOURCE.on(connection, {**this(folder, path), **changes})
 
 
-def list_end(connection: Connection, upload: Row[Any], event: Event, now: datetime, why: str | None = None) -> None:
+def list_end(connection: Connection, upload: Any, event: Event, now: datetime, why: str | None = None) -> None:
     """The manifest lines that say of each path that its id has ended."""
     for row in listed_sources(connection, upload.content_id):
         path = join_path(row.directory, row.name)
         detail = receipt_detail(row.root, path, upload)
         tell_manifest(connection, now, row.folder, path, event, detail if why is None else {**detail, "reason": why})
-    connection.execute(SET_LISTED_SOURCES, {"this_content": upload.content_id, "live_until": None})
+    SET_LISTED_SOURCES.on(connection, {"this_content": upload.content_id, "live_until": None})
 
 
-def end_by_time(connection: Connection, upload: Row[Any], now: datetime) -> Row[Any]:
+def end_by_time(connection: Connection, upload: Any, now: datetime) -> Any:
     """The id has expired; a renewal under way goes on as an upload without one."""
     upload = set_upload(connection, upload, State.SENDING if upload.state == State.RENEWING else State.EXPIRED, now)
     list_end(connection, upload, Event.EXPIRED, now)
