@@ -31,6 +31,9 @@ BOUNDARIES = (
 )
 """The boundaries of the flow, in its order."""
 
+WHILE_REMOVING = "while_removing"
+"""Between the two steps in which a file is removed: its name is taken, its bytes are there."""
+
 _armed, _, _count = os.environ.get(VARIABLE, "").partition(":")
 _left = int(_count) if _count.isdecimal() else 1
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from ingestor.disk.faults import check_identity, is_same_after_rename, not_ready, open_regular
 from ingestor.disk.names import numbered, rename_new, sync_directory
 from ingestor.errors import SourceNotReady
+from ingestor.failpoints import WHILE_REMOVING, failpoint
 from ingestor.model import FileIdentity
 
 _COPY_BYTES = 1 << 20
@@ -96,20 +97,24 @@ def remove(path: Path, identity: FileIdentity) -> None:
     hidden = _hidden_name(path, "gone")
     with suppress(FileNotFoundError):
         os.rename(path, path.with_name(hidden))
+        failpoint(WHILE_REMOVING)
         clear_interrupted(path, identity)
         if os.path.lexists(path):
             raise SourceNotReady("changed", f"{path}: replaced by another file in the last moment")
         sync_directory(path.parent)
 
 
-def clear_interrupted(path: Path, identity: FileIdentity) -> None:
-    """Finish a removal that has taken the file's name already; another file gets its name back."""
+def clear_interrupted(path: Path, identity: FileIdentity | None) -> None:
+    """Finish a removal that has taken the file's name already; another file than `identity` gets its name back.
+
+    None: whatever it is, it was to be removed. Raises `OSError`.
+    """
     hidden = path.with_name(_hidden_name(path, "gone"))
     try:
         status = os.lstat(hidden)
     except (FileNotFoundError, NotADirectoryError):
         return
-    if is_same_after_rename(identity, status):
+    if identity is None or is_same_after_rename(identity, status):
         os.unlink(hidden)
         return
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

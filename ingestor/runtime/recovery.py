@@ -7,11 +7,12 @@ import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from ingestor.disk import clear_interrupted, disk_fault
 from ingestor.errors import DiskFault, SourceNotReady
 from ingestor.model import LedgerEntry, SourceFile, SourceState
 from ingestor.pipeline import Tools
 from ingestor.settings import AfterKind, FolderSettings
-from ingestor.stages.after import DELETED, put_away
+from ingestor.stages.after import put_away
 from ingestor.stages.discover import root_identity
 
 PAGE = 500
@@ -45,13 +46,22 @@ async def _finish_moved(folder: FolderSettings, tools: Tools) -> None:
         return
     async for entry in _pages(folder, SourceState.WAITING, tools):
         source = _source_of(entry)
-        if _is_file(source.absolute):
+        if _is_file(source.absolute) or _is_given_back(source):
             continue
         gone_to = await _where_it_went(entry, folder, source) if entry.file_id is not None else None
         if gone_to is not None:
             await tools.ledger.finish(source, gone_to)
         else:
             await tools.ledger.vanish(entry.folder, entry.path, f"{source.absolute}: is gone")
+
+
+def _is_given_back(source: SourceFile) -> bool:
+    """Whether a removal that was interrupted had taken another file's name, which has it again."""
+    try:
+        clear_interrupted(source.absolute, source.identity)
+    except OSError as error:
+        raise disk_fault(source.absolute, error) from error
+    return _is_file(source.absolute)
 
 
 def _is_file(path: Path) -> bool:
@@ -65,8 +75,6 @@ def _is_file(path: Path) -> bool:
 
 
 async def _where_it_went(entry: LedgerEntry, folder: FolderSettings, source: SourceFile) -> str | None:
-    if folder.after_upload.kind is AfterKind.DELETE:
-        return DELETED
     try:
         return await put_away(source, folder.after_upload)
     except (SourceNotReady, DiskFault):

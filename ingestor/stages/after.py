@@ -70,15 +70,21 @@ def _delete(source: SourceFile) -> None:
     sidecar = _sidecar_of(source.absolute)
     try:
         remove(source.absolute, source.identity)
-        if sidecar is not None and not os.path.lexists(source.absolute):
-            remove(*sidecar)
+        if not os.path.lexists(source.absolute):
+            clear_interrupted(_sidecar_path(source.absolute), None)
+            if sidecar is not None:
+                remove(*sidecar)
     except OSError as error:
         raise disk_fault(source.absolute, error) from error
 
 
+def _sidecar_path(image: Path) -> Path:
+    return image.with_name(image.name + SIDECAR_SUFFIX)
+
+
 def _sidecar_of(image: Path) -> tuple[Path, FileIdentity] | None:
     """The regular file beside an image that adds to its metadata."""
-    sidecar = image.with_name(image.name + SIDECAR_SUFFIX)
+    sidecar = _sidecar_path(image)
     try:
         status = os.lstat(sidecar)
     except OSError:
@@ -158,6 +164,7 @@ def _sidecar_would_collide(source: SourceFile, name: str, directory: int) -> boo
 
 
 def _move_sidecar(image: Path, name: str, directory: int) -> None:
+    clear_interrupted(_sidecar_path(image), None)  # its copy is whole: else it would have its name
     sidecar = _sidecar_of(image)
     if sidecar is None:
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestor.failpoints import BOUNDARIES, EXIT_CODE
+from ingestor.failpoints import BOUNDARIES, EXIT_CODE, WHILE_REMOVING
 from tests.faults.forked import children_of, has_scanned, kill_workers, life, run
 from tests.faults.kit import check_created_once, check_manifest, picture
 from tests.home import Home, until
@@ -47,6 +47,40 @@ async def test_killed_at_a_boundary_the_next_run_finishes_the_work(home: Home, b
     assert sorted(path.name for path in (home.folder / "bad").iterdir()) == ["bad.error.json", "bad.png"]
     status = (await run(home, "status", "--json")).json
     assert status["total"]["waiting"] == 0
+
+
+@pytest.mark.parametrize("sidecar_too", [False, True])
+async def test_killed_while_a_file_is_deleted_the_next_run_has_it_gone(home: Home, sidecar_too: bool) -> None:
+    home.settings["folders"][0] |= {"after_upload": "delete"}
+    home.save()
+    (home.inbox / "one.png").write_bytes(picture(1))
+    (home.inbox / "one.png.json").write_text('{"of": "one"}')
+    killed = await run(home, "backfill", failpoint=f"{WHILE_REMOVING}:{2 if sidecar_too else 1}")
+    assert killed.code == EXIT_CODE
+    assert len(list(home.inbox.iterdir())) == (1 if sidecar_too else 2)
+
+    assert (await run(home, "backfill")).code == 0
+    assert list(home.inbox.iterdir()) == []
+    assert home.sandbox.stats()["created_total"] == 1
+    check_manifest(home)
+
+
+@pytest.mark.parametrize("now", ["delete", "keep"])
+async def test_killed_while_another_file_s_name_was_taken_that_file_is_uploaded_too(home: Home, now: str) -> None:
+    home.settings["folders"][0] |= {"after_upload": "delete"}
+    home.save()
+    (home.inbox / "one.png").write_bytes(picture(1))
+    assert (await run(home, "backfill", failpoint=WHILE_REMOVING)).code == EXIT_CODE
+    (taken,) = home.inbox.iterdir()
+    taken.unlink()
+    taken.write_bytes(picture(2))  # as if somebody had replaced the file in the last moment
+
+    home.settings["folders"][0] |= {"after_upload": now}
+    home.save()
+    assert (await run(home, "backfill")).code == 0
+    assert [path.name for path in home.inbox.iterdir()] == ([] if now == "delete" else ["one.png"])
+    assert home.sandbox.stats()["created_total"] == 2
+    check_manifest(home)
 
 
 async def test_killed_while_renewing_the_next_run_has_one_new_id(home: Home) -> None:
