@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 REPORT = Path(__file__).with_name("report.md")
-BENCHMARKS = ("throughput", "ledger", "quota", "images")
+BENCHMARKS = ("throughput", "ledger", "quota", "images", "folder")
 
 
 class _Both(io.TextIOBase):

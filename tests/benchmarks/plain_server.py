@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import re
+import subprocess
 import sys
 import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
@@ -61,6 +66,29 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         pass
     finally:
         writer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Such a server, in a process of its own."""
+
+    url: str
+    pid: int
+
+    def uploads(self) -> int:
+        """How many there were since this was last asked."""
+        with urllib.request.urlopen(f"{self.url}/began") as answer:
+            return len(json.load(answer)) - 1
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Running]:
+    command = [sys.executable, "-m", "tests.benchmarks.plain_server"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        yield Running(f"http://127.0.0.1:{process.stdout.readline().strip()}", process.pid)
+        process.stdin.close()
 
 
 async def main() -> None:

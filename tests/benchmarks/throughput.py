@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import io
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from ingestor.runtime.daemon import Daemon
 from ingestor.runtime.opening import hold_ledger
 from ingestor.runtime.parts import Parts
 from ingestor.settings import load
+from tests.benchmarks.plain_server import running
 from tests.fakes import RecordingObserver
 from tests.samples import photograph
 
@@ -39,16 +38,6 @@ class Run:
 
     seconds: float
     cpu_seconds: float
-
-
-@contextlib.contextmanager
-def plain_server() -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.benchmarks.plain_server"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        process.stdin.close()
 
 
 def jpegs(folder: Path, count: int, size_bytes: int) -> None:
@@ -118,7 +107,7 @@ async def whole_flow(inbox: Path, home: Path, base_url: str) -> Run:
 
 
 async def compare(count: int, size_bytes: int) -> str:
-    with tempfile.TemporaryDirectory() as folder, plain_server() as base_url:
+    with tempfile.TemporaryDirectory() as folder, running() as server:
         root = Path(folder)
         inbox = root / "inbox"
         inbox.mkdir()
@@ -128,8 +117,8 @@ async def compare(count: int, size_bytes: int) -> str:
         bare: list[Run] = []
         ours: list[Run] = []
         for number in range(ROUNDS):
-            bare.append(await bare_loop(files, base_url))
-            ours.append(await whole_flow(inbox, root / f"home{number}", base_url))
+            bare.append(await bare_loop(files, server.url))
+            ours.append(await whole_flow(inbox, root / f"home{number}", server.url))
     bare_seconds = statistics.median(run.seconds for run in bare)
     our_seconds = statistics.median(run.seconds for run in ours)
     more = statistics.median(run.cpu_seconds for run in ours) - statistics.median(run.cpu_seconds for run in bare)
@@ -142,13 +131,13 @@ async def compare(count: int, size_bytes: int) -> str:
 
 async def latency() -> str:
     """From the end of `settle` to the first byte at the server."""
-    with tempfile.TemporaryDirectory() as folder, plain_server() as base_url:
+    with tempfile.TemporaryDirectory() as folder, running() as server:
         root = Path(folder)
         staging, inbox = root / "staging", root / "inbox"
         staging.mkdir()
         inbox.mkdir()
         jpegs(staging, DROPS, 200_000)
-        async with ingestor_for(inbox, root / "home", base_url) as parts:
+        async with ingestor_for(inbox, root / "home", server.url) as parts:
             daemon = Daemon(parts, Recent(parts.clock))
             running = asyncio.create_task(daemon.run())
             await asyncio.sleep(1.0)
@@ -161,7 +150,7 @@ async def latency() -> str:
             await asyncio.sleep(0.5)
             daemon.stop()
             await running
-        async with aiohttp.ClientSession() as session, session.get(f"{base_url}/began") as answer:
+        async with aiohttp.ClientSession() as session, session.get(f"{server.url}/began") as answer:
             began = sorted((await answer.json(content_type=None))[:-1])
     waits = sorted(at - from_ for from_, at in zip(settled, began, strict=True))
     p50, p95 = waits[len(waits) // 2], waits[int(len(waits) * 0.95)]
