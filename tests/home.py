@@ -17,6 +17,8 @@ from typing import Any
 import yaml
 
 from ingestor.sandbox import Sandbox
+from tests import warm
+from tests.warm import WarmProcess
 
 SETTLE = "100ms"
 
@@ -46,7 +48,7 @@ class Ran:
 class Running:
     """A command that runs."""
 
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | WarmProcess
     lines: list[str] = field(default_factory=list)
 
     @property
@@ -74,6 +76,9 @@ class Running:
 
 class Home:
     """A folder with settings, `inbox/`, and what `ingestor` makes in `var/`."""
+
+    is_warm = True
+    """Whether its programs are forked with everything imported, which is quick, or begun as a user begins them."""
 
     def __init__(self, folder: Path, sandbox: Sandbox, **settings: Any) -> None:
         self.folder = folder
@@ -106,7 +111,9 @@ class Home:
 
     async def start(
         self, *arguments: str, prefix: Sequence[str] = (), **environment: str
-    ) -> asyncio.subprocess.Process:
+    ) -> asyncio.subprocess.Process | WarmProcess:
+        if self.is_warm and not prefix:
+            return await warm.start(arguments, {**self.environment, **environment}, str(self.folder))
         return await asyncio.create_subprocess_exec(
             *prefix,
             sys.executable,
@@ -165,7 +172,7 @@ class Home:
         )
 
 
-async def _read(process: asyncio.subprocess.Process, lines: list[str]) -> None:
+async def _read(process: asyncio.subprocess.Process | WarmProcess, lines: list[str]) -> None:
     assert process.stderr is not None
     async for line in process.stderr:
         lines.append(line.decode().rstrip("\n"))

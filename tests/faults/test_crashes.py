@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestor.failpoints import BOUNDARIES, EXIT_CODE, WHILE_REMOVING
-from tests.faults.forked import children_of, has_scanned, kill_workers, life, run
+from ingestor.failpoints import BOUNDARIES, EXIT_CODE, VARIABLE, WHILE_REMOVING
+from tests.faults.forked import children_of, has_scanned, kill_workers, life
 from tests.faults.kit import check_created_once, check_manifest, picture
 from tests.home import Home, until
 
@@ -26,10 +26,10 @@ async def test_killed_at_a_boundary_the_next_run_finishes_the_work(home: Home, b
     (home.inbox / "twin-of-0.png").write_bytes(picture(0))
     (home.inbox / "bad.png").write_text("no image")
 
-    killed = await run(home, "backfill", failpoint=boundary)
+    killed = await home.run("backfill", **{VARIABLE: boundary})
     assert killed.code == EXIT_CODE, killed.err
 
-    ran = await run(home, "backfill", "--json")
+    ran = await home.run("backfill", "--json")
     told = ran.json
     assert ran.code == (3 if told["quarantined"] else 0), ran.err
     assert told["deferred"] == 0
@@ -45,7 +45,7 @@ async def test_killed_at_a_boundary_the_next_run_finishes_the_work(home: Home, b
     assert [path.name for path in home.inbox.iterdir()] == []
     assert sorted(path.name for path in (home.folder / "done").iterdir()) == sorted(images)
     assert sorted(path.name for path in (home.folder / "bad").iterdir()) == ["bad.error.json", "bad.png"]
-    status = (await run(home, "status", "--json")).json
+    status = (await home.run("status", "--json")).json
     assert status["total"]["waiting"] == 0
 
 
@@ -55,11 +55,11 @@ async def test_killed_while_a_file_is_deleted_the_next_run_has_it_gone(home: Hom
     home.save()
     (home.inbox / "one.png").write_bytes(picture(1))
     (home.inbox / "one.png.json").write_text('{"of": "one"}')
-    killed = await run(home, "backfill", failpoint=f"{WHILE_REMOVING}:{2 if sidecar_too else 1}")
+    killed = await home.run("backfill", **{VARIABLE: f"{WHILE_REMOVING}:{2 if sidecar_too else 1}"})
     assert killed.code == EXIT_CODE
     assert len(list(home.inbox.iterdir())) == (1 if sidecar_too else 2)
 
-    assert (await run(home, "backfill")).code == 0
+    assert (await home.run("backfill")).code == 0
     assert list(home.inbox.iterdir()) == []
     assert home.sandbox.stats()["created_total"] == 1
     check_manifest(home)
@@ -70,14 +70,14 @@ async def test_killed_while_another_file_s_name_was_taken_that_file_is_uploaded_
     home.settings["folders"][0] |= {"after_upload": "delete"}
     home.save()
     (home.inbox / "one.png").write_bytes(picture(1))
-    assert (await run(home, "backfill", failpoint=WHILE_REMOVING)).code == EXIT_CODE
+    assert (await home.run("backfill", **{VARIABLE: WHILE_REMOVING})).code == EXIT_CODE
     (taken,) = home.inbox.iterdir()
     taken.unlink()
     taken.write_bytes(picture(2))  # as if somebody had replaced the file in the last moment
 
     home.settings["folders"][0] |= {"after_upload": now}
     home.save()
-    assert (await run(home, "backfill")).code == 0
+    assert (await home.run("backfill")).code == 0
     assert [path.name for path in home.inbox.iterdir()] == ([] if now == "delete" else ["one.png"])
     assert home.sandbox.stats()["created_total"] == 2
     check_manifest(home)
@@ -85,12 +85,12 @@ async def test_killed_while_another_file_s_name_was_taken_that_file_is_uploaded_
 
 async def test_killed_while_renewing_the_next_run_has_one_new_id(home: Home) -> None:
     (home.inbox / "one.png").write_bytes(picture(1))
-    assert (await run(home, "backfill")).code == 0
+    assert (await home.run("backfill")).code == 0
     first = home.present()["one.png"]["file_id"]
     for boundary in ("after_intent", "after_answer", "before_receipt", "after_receipt"):
-        killed = await run(home, "renew", "one.png", failpoint=boundary)
+        killed = await home.run("renew", "one.png", **{VARIABLE: boundary})
         assert killed.code == EXIT_CODE
-    assert (await run(home, "renew", "one.png")).code == 0
+    assert (await home.run("renew", "one.png")).code == 0
     last = home.present()["one.png"]
     assert last["event"] == "renewed"
     assert last["file_id"] != first

@@ -50,6 +50,7 @@ async def test_the_key_stands_in_no_file_no_line_of_output_and_no_worker(home: H
     (home.inbox / "good.png").write_bytes(picture(1))
     (home.inbox / "bad.png").write_text("no image")
     home.sandbox.script("html", "lost_answer", "redirect")
+    home.is_warm = False  # its command line is looked at
     async with home.watching() as running:
         await home.until_listed({"good.png", "bad.png"}, 60)
         workers = children_of(running.process.pid)
