@@ -114,15 +114,21 @@ class ResilientFilesApi:
     # -- one request, all its attempts -------------------------------------------------------------
 
     async def _persist(self, call: Call, lane: Lane, send: Callable[[], Awaitable[T]]) -> T:
-        from tenacity import AsyncRetrying, retry_if_exception_type  # late: most commands send nothing
-
         trial = Trial(attempts=self._attempts, in_flight_seconds=self._in_flight_seconds, rng=self._rng)
         ticket = self.breaker.ticket(reads=call is not Call.UPLOAD)
-        retrying = AsyncRetrying(retry=retry_if_exception_type(Again), wait=_told, sleep=self._sleep, reraise=True)
 
         async def attempt() -> T:
             return await self._attempt(call, lane, send, trial, ticket)
 
+        try:
+            return await attempt()
+        except Again as again:
+            first = again
+        # Only what has failed is retried: tenacity's loop costs each upload more than all that we do around it.
+        from tenacity import AsyncRetrying, retry_if_exception_type
+
+        await self._sleep(first.seconds)
+        retrying = AsyncRetrying(retry=retry_if_exception_type(Again), wait=_told, sleep=self._sleep, reraise=True)
         return await retrying(attempt)
 
     async def _attempt(

@@ -108,8 +108,9 @@ class GroupedLedger(SqlLedger):
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_pending())
             self._committing.add_done_callback(self._never_began)
-        # The change is made whether or not its caller still waits: a durable receipt is never half a decision.
-        return await asyncio.shield(done)
+        # The change is made whether or not its caller still waits, which only cancels the answer: a durable receipt is
+        # never half a decision.
+        return await done
 
     async def _commit_pending(self) -> None:
         loop = asyncio.get_running_loop()

@@ -351,6 +351,9 @@ async def _cancelled(*tasks: asyncio.Task[None]) -> None:
 
 
 def places(parts: Parts) -> int:
-    """How many images of a lane are worked on at once: enough that uploads never wait for the workers."""
+    """How many images of a lane are worked on at once: enough that uploads wait neither for the workers nor for the disk.
+
+    Each image is flushed to it four times, once for all that are at the same step.
+    """
     workers = parts.settings.normalise.workers or 4
-    return parts.settings.api.concurrency + 2 * workers
+    return 2 * parts.settings.api.concurrency + 2 * workers
