@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.app import assemble
-from ingestor.cli.selecting import select
 from ingestor.errors import UsageError
 from ingestor.observe.several import Observers
 from ingestor.ports import Ledger
 from ingestor.runtime.backfill import Backfill, Ended, Limits, Report, Selection
 from ingestor.runtime.opening import hold_ledger
+from ingestor.runtime.selecting import select
 from ingestor.runtime.tally import Tally
 from ingestor.settings import Settings, load
 

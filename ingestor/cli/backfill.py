@@ -85,10 +85,10 @@ async def _backfill(
 ) -> Report:
     from ingestor.app import assemble
     from ingestor.cli.screen import Screen
-    from ingestor.cli.selecting import select
     from ingestor.cli.signals import on_signals
     from ingestor.runtime.backfill import Backfill
     from ingestor.runtime.opening import hold_ledger, open_ledger
+    from ingestor.runtime.selecting import select
 
     # Who only puts images in line takes nothing from a daemon that is at work here.
     held = open_ledger(settings, must_exist=False) if submit_only else hold_ledger(settings, "ingestor backfill")

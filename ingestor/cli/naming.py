@@ -28,7 +28,7 @@ async def entries_named(settings: Settings, ledger: Ledger, wanted: str) -> list
 
 async def places_of(settings: Settings, ledger: Ledger, wanted: str) -> list[tuple[str, str]]:
     """Each (folder, path) that a written path may stand for: from here, or within a folder."""
-    from ingestor.cli.selecting import ADHOC_FACT
+    from ingestor.runtime.selecting import ADHOC_FACT
 
     roots = {folder.name: folder.path for folder in settings.folders}
     adhoc = await ledger.fact(ADHOC_FACT) or {}

@@ -49,9 +49,9 @@ async def _plan(
     from ingestor.cli.planned import numbers
     from ingestor.cli.progress import showing
     from ingestor.cli.reading import ledger_if_any
-    from ingestor.cli.selecting import select
     from ingestor.runtime.plan import NoBooks
     from ingestor.runtime.planning import Planner
+    from ingestor.runtime.selecting import select
     from ingestor.runtime.supply import supply_of
     from ingestor.runtime.system_clock import SystemClock
 

@@ -49,11 +49,11 @@ async def _renew(
     """None where a running daemon does the work."""
     from ingestor.app import assemble
     from ingestor.cli.screen import Screen
-    from ingestor.cli.selecting import adhoc_folders
     from ingestor.cli.signals import on_signals
     from ingestor.ledger.place import holder_at
     from ingestor.runtime.backfill import Backfill
     from ingestor.runtime.opening import hold_ledger, open_ledger
+    from ingestor.runtime.selecting import adhoc_folders
 
     if holder_at(settings) is not None:
         async with open_ledger(settings) as ledger:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingestor.cli.selecting import ADHOC_FACT
+from ingestor.runtime.selecting import ADHOC_FACT
 from ingestor.ledger import LedgerLock
 from ingestor.model import FileIdentity, Sighting, SourceFile
 from ingestor.runtime.now import RUNTIME_FACT
