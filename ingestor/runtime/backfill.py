@@ -351,7 +351,7 @@ async def _cancelled(*tasks: asyncio.Task[None]) -> None:
 
 
 def places(parts: Parts) -> int:
-    """How many images of a lane are worked on at once: enough that uploads wait neither for the workers nor for the disk.
+    """How many images of a lane are worked on at once: enough that uploads wait for neither workers nor disk.
 
     Each image is flushed to it four times, once for all that are at the same step.
     """
