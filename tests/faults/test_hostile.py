@@ -312,6 +312,7 @@ def plain_rights(monkeypatch: pytest.MonkeyPatch) -> None:
         return await start(program, "-c", DROP_RIGHTS, *arguments, **more)
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", start_without)
+    monkeypatch.setattr(Home, "is_warm", False)
 
 
 @pytest.mark.usefixtures("plain_rights")
@@ -462,6 +463,7 @@ async def test_where_inotify_has_reached_its_limits_the_folder_is_polled_and_the
         (home.inbox / name).mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio, "create_subprocess_exec", start_limited)
+        patch.setattr(home, "is_warm", False)
         async with home.watching() as running:
             await until(lambda: any(line["event"] == "watch_mode" and line["mode"] == "poll" for line in running.log))
             told = [line for line in running.log if line["event"] == "watch_mode"][-1]
