@@ -22,7 +22,7 @@ from ingestor.runtime.daemon import Daemon
 from ingestor.runtime.opening import hold_ledger
 from ingestor.runtime.parts import Parts
 from ingestor.settings import load
-from tests.benchmarks.plain_server import running
+from tests.benchmarks import plain_server
 from tests.fakes import RecordingObserver
 from tests.samples import photograph
 
@@ -107,7 +107,7 @@ async def whole_flow(inbox: Path, home: Path, base_url: str) -> Run:
 
 
 async def compare(count: int, size_bytes: int) -> str:
-    with tempfile.TemporaryDirectory() as folder, running() as server:
+    with tempfile.TemporaryDirectory() as folder, plain_server.running() as server:
         root = Path(folder)
         inbox = root / "inbox"
         inbox.mkdir()
@@ -131,7 +131,7 @@ async def compare(count: int, size_bytes: int) -> str:
 
 async def latency() -> str:
     """From the end of `settle` to the first byte at the server."""
-    with tempfile.TemporaryDirectory() as folder, running() as server:
+    with tempfile.TemporaryDirectory() as folder, plain_server.running() as server:
         root = Path(folder)
         staging, inbox = root / "staging", root / "inbox"
         staging.mkdir()
