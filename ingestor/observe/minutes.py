@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 MINUTES = 1440
 
@@ -57,3 +58,26 @@ class Minutes:
         self._advance(at)
         assert self._latest is not None
         return datetime.fromtimestamp((self._latest + 1 - self._minutes) * 60, UTC)
+
+    # -- over a restart
+
+    def kept(self) -> dict[str, list[list[float]]]:
+        """All that was said, as JSON: for each name, minutes since the epoch with their numbers."""
+        if self._latest is None:
+            return {}
+        minutes = range(self._latest + 1 - self._minutes, self._latest + 1)
+        return {
+            name: [[minute, value] for minute in minutes if (value := ring[minute % self._minutes]) is not None]
+            for name, ring in self._rings.items()
+        }
+
+    def recall(self, kept: Any, at: datetime) -> None:
+        """Take over what was kept, as far as its minutes are among the last ones and nothing else was said of them."""
+        self._advance(at)
+        assert self._latest is not None
+        for name, pairs in kept.items():
+            ring = self._ring(name)
+            for minute, value in pairs:
+                slot = int(minute) % self._minutes
+                if self._latest - self._minutes < minute <= self._latest and ring[slot] is None:
+                    ring[slot] = float(value)

@@ -1,7 +1,12 @@
-"""What happened lately, in memory: for `status` and the page. A restart forgets it; the ledger forgets nothing."""
+"""What happened lately, in memory: for `status` and the page.
+
+A restart forgets all of it but the minutes of the chart, which the daemon keeps in the ledger; the ledger itself
+forgets nothing.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -94,6 +99,19 @@ class Recent:
                 },
                 "ends": [dict(end) for end in reversed(self._ends)],
             }
+
+    # -- over a restart
+
+    def kept_minutes(self) -> Json:
+        """The minutes of the chart, for whoever keeps them."""
+        with self._lock:
+            return self._minutes.kept()
+
+    def recall_minutes(self, kept: Json) -> None:
+        """Go on from what was kept; what makes no sense is left alone: it is a chart and no more."""
+        with self._lock, contextlib.suppress(AttributeError, TypeError, ValueError):
+            self._minutes.recall(kept or {}, self._clock.now())
+            self._changes += 1
 
     # -- events
 

@@ -17,7 +17,7 @@ from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.folder_watch import FolderWatch
 from ingestor.runtime.hooks import Hooks
 from ingestor.runtime.memory import Memory
-from ingestor.runtime.now import RUNTIME_FACT, status_now
+from ingestor.runtime.now import CHART_FACT, RUNTIME_FACT, status_now
 from ingestor.runtime.parts import Parts
 from ingestor.runtime.pulse import Phase, Pulse
 from ingestor.runtime.reaper import Reaper
@@ -99,7 +99,8 @@ class Daemon:
         parts = self._parts
         if not await self._has_done(recover, parts.tools):
             return
-        memory = Memory(self._facts(), ledger=parts.ledger, clock=parts.clock)
+        await self._has_done(self._recall_chart)
+        memory = Memory(self._facts(), seldom=self._large_facts(), ledger=parts.ledger, clock=parts.clock)
         reaper = Reaper(ledger=parts.ledger, manifest=parts.tools.manifest, clock=parts.clock, observer=parts.observer)
         retention = Retention(
             parts.settings.manifest,
@@ -136,6 +137,12 @@ class Daemon:
     def _facts(self) -> dict[str, Callable[[], Any]]:
         """What a restart, or a report, has to know."""
         return {**self._parts.snapshots, RUNTIME_FACT: lambda: status_now(self._parts, self._recent)}
+
+    def _large_facts(self) -> dict[str, Callable[[], Any]]:
+        return {CHART_FACT: self._recent.kept_minutes}
+
+    async def _recall_chart(self) -> None:
+        self._recent.recall_minutes(await self._parts.ledger.fact(CHART_FACT))
 
     def _own_hooks(self) -> Hooks | None:
         return Hooks.of(self._parts)

@@ -11,6 +11,8 @@ from ingestor.runtime.parts import Parts
 
 RUNTIME_FACT = "runtime.status"
 """The ledger's name for what the daemon writes there every few seconds."""
+CHART_FACT = "runtime.chart"
+"""And for the last day's minutes, so that the page's chart outlives a restart."""
 
 
 def status_now(parts: Parts, recent: Recent) -> dict[str, Any]:

@@ -26,6 +26,9 @@ class WorkerDaemon(Daemon):
         """Nothing of the station's daemon, which may run beside it."""
         return dict(self._parts.snapshots)
 
+    def _large_facts(self) -> dict[str, Callable[[], Any]]:
+        return {}
+
     def _watches(self) -> list[Coroutine[Any, Any, None]]:
         return [feeder.settle_forever() for feeder in self._feeders.values()]
 

@@ -11,6 +11,7 @@ import signal
 import socket
 from pathlib import Path
 
+import aiohttp
 import pytest
 from PIL import Image
 
@@ -182,3 +183,18 @@ async def test_the_service_manager_is_told_ready_what_we_do_and_stopping(home: H
             while message := manager.recv(4096):
                 rest += message
         assert b"STOPPING=1" in rest
+
+
+async def test_the_chart_on_the_page_outlives_a_restart(home: Home) -> None:
+    home.settings["status"] = {"listen": "127.0.0.1:0"}
+    home.save()
+    Image.new("RGB", (16, 16), "red").save(home.inbox / "a.png")
+    async with home.watching() as running:
+        await home.until_listed({"a.png"})
+        assert await running.stop() == 0
+    async with home.watching() as running:
+        page = (await running.until_logged("page_ready"))["url"]
+        async with aiohttp.ClientSession() as session, session.get(page) as answer:
+            shown = await answer.text()
+        assert await running.stop() == 0
+    assert "1 uploads and 0 quarantined" in shown

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -57,3 +58,26 @@ def test_the_ring_agrees_with_a_plain_count(gaps: list[int]) -> None:
         ring.add("n", after(at))
         counted[at] = counted.get(at, 0) + 1
     assert ring.series("n", after(at)) == [counted.get(minute) for minute in range(at - 19, at + 1)]
+
+
+def test_what_was_kept_stands_where_it_stood_and_what_has_been_said_since_stays() -> None:
+    before, ring = Minutes(4), Minutes(4)
+    before.add("uploads", after(0))
+    before.add("uploads", after(2), 5)
+    before.put("left", after(2), 59)
+    kept = json.loads(json.dumps(before.kept()))
+    ring.add("uploads", after(3))
+    ring.recall(kept, after(3))
+    assert ring.series("uploads", after(3)) == [1, None, 5, 1]
+    assert ring.series("left", after(3)) == [None, None, 59, None]
+    ring.recall(kept, after(3))
+    assert ring.series("uploads", after(3)) == [1, None, 5, 1]
+
+
+def test_what_was_kept_too_long_ago_or_by_a_clock_ahead_is_left_alone() -> None:
+    before = Minutes(4)
+    before.add("uploads", after(0))
+    for at in (after(4), after(-1)):
+        ring = Minutes(4)
+        ring.recall(before.kept(), at)
+        assert ring.series("uploads", at) == [None] * 4

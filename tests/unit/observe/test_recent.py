@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -147,3 +148,9 @@ def test_whoever_shows_it_is_told_by_a_number_that_there_is_something_new(recent
     recent.set_snapshot(Snapshot(quota_left=5))
     assert seen == sorted(set(seen))
     assert recent.changes == seen[-1], "the same as before"
+
+
+@pytest.mark.parametrize("kept", [None, 7, [], {"uploads": 3}, {"uploads": [["a", 1]]}, {"uploads": [[1]]}])
+def test_kept_minutes_that_make_no_sense_are_left_alone(recent: Recent, kept: Any) -> None:
+    recent.recall_minutes(kept)
+    assert set(recent.snapshot()["minutes"]["uploads"]) == {None}
