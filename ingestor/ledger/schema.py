@@ -21,9 +21,9 @@ from sqlalchemy import (
 
 from ingestor.ledger.columns import FactText, FsText, Instant, JsonText, Unsigned64
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration; a test holds it against `migrations/`."""
-WORKS_WITH = ("0001", REVISION)
+WORKS_WITH = ("0002", REVISION)
 """Versions of the program, by their own newest migration, that may work with this schema: during an upgrade from
 machine to machine the one before still does. So a migration adds, and removes what nobody has used for a version."""
 
@@ -67,6 +67,7 @@ sources = Table(
 )
 Index("sources_due", sources.c.state, sources.c.lane, sources.c.ready_at)
 Index("sources_content", sources.c.content_id)
+Index("sources_standing", sources.c.folder, sources.c.state, sources.c.live_until)
 
 uploads = Table(
     "uploads",

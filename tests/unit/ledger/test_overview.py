@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 
-from ingestor.ledger import SqliteLedger, SqliteReader
+from ingestor.ledger import SqliteLedger, SqliteReader, overview
 from ingestor.ledger.overview import STATES
+from ingestor.ledger.schema import sources
 from ingestor.model import ContentId, State
 from tests.fakes import FakeClock
 from tests.ledger_kit import Walk, content, sighting
@@ -23,7 +26,20 @@ class Shelf:
     reader: SqliteReader
 
     async def counts(self) -> dict[tuple[str, str], int]:
-        return {(stand.folder, stand.state): stand.number for stand in await self.reader.stands()}
+        """By folder and state; the same as when every path is looked at together with its upload."""
+        stands = await self.reader.stands()
+        for folder in {stand.folder for stand in stands}:
+            every = overview._by_uploads(self.clock.now(), self._hours()).where(sources.c.folder == folder)
+            rows = await self.reader._read(lambda connection, every=every: connection.execute(every).all())
+            assert {row.shown: (row.number, row.a, row.b, row.next_attempt_at) for row in rows} == {
+                stand.state: (stand.number, stand.expiring_1h, stand.expiring_6h, stand.next_attempt_at)
+                for stand in stands
+                if stand.folder == folder
+            }
+        return {(stand.folder, stand.state): stand.number for stand in stands}
+
+    def _hours(self) -> list[datetime]:
+        return [self.clock.now() + timedelta(hours=number) for number in (1, 6)]
 
 
 @pytest.fixture
@@ -64,6 +80,24 @@ async def test_every_path_is_counted_once_where_it_stands(shelf: Shelf) -> None:
         ("faces", "live"): 1,
     }
     assert {state for _, state in counts} <= set(STATES)
+
+
+async def test_no_path_is_counted_but_by_the_index(shelf: Shelf) -> None:
+    await shelf.walk.uploaded(sighting("live.jpg"), content(1))
+    asked: list[tuple[str, Any]] = []
+    event.listen(shelf.reader._engine, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+    await shelf.reader.stands()
+
+    def plans(connection: Connection) -> list[str]:
+        selects = [(text, given) for text, given in asked if text.startswith("SELECT")]
+        rows = [
+            row for text, given in selects for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", given)
+        ]
+        return [row.detail for row in rows if "sources" in row.detail]
+
+    told = await shelf.reader._read(plans)
+    assert len(told) > 4
+    assert all("SEARCH sources USING" in plan for plan in told), told
 
 
 async def test_paths_with_the_same_content_are_several_paths_and_one_id(shelf: Shelf) -> None:
