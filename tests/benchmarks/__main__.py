@@ -1,6 +1,7 @@
 """`make bench`: all benchmarks in turn, each against a peer or a limit that is measured in the same run.
 
-What they print goes to tests/benchmarks/report.md as well. `python -m tests.benchmarks NAME...` runs some of them.
+What they print goes to tests/benchmarks/report.md as well, with a plot. `python -m tests.benchmarks NAME...` runs some
+of them.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import importlib
 import io
 import os
 import platform
+import sqlite3
 import sys
 import time
-from pathlib import Path
+from importlib import metadata
 
-REPORT = Path(__file__).with_name("report.md")
+from tests.benchmarks import report
+
 BENCHMARKS = ("throughput", "ledger", "quota", "images", "folder")
 
 
@@ -39,14 +42,17 @@ def main() -> None:
     os.environ.setdefault("AUROUS_API_KEY", "al_live_benchmark")
     both = _Both()
     with contextlib.redirect_stdout(both):
-        print(f"# Benchmarks\n\n{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, ")
-        print(f"{time.strftime('%Y-%m-%d', time.gmtime())}. Machines differ: the ratios are what counts.\n")
+        libraries = ", ".join(f"{name} {metadata.version(name)}" for name in ("aiohttp", "sqlalchemy", "pillow"))
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        print(f"# Benchmarks\n\n{day}, {platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()},")
+        print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {libraries}.")
+        print("Machines differ: the ratios, measured in one run, are what counts.\n")
         for name in wanted:
             importlib.import_module(f"tests.benchmarks.{name}").main()
             print()
     if wanted == list(BENCHMARKS):
-        REPORT.write_text(both.text.getvalue())
-        sys.stderr.write(f"written to {REPORT}\n")
+        report.write(both.text.getvalue())
+        sys.stderr.write(f"written to {report.PAGE}\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Ledger, manifest and the pass over known files, each against the least that could do it. Prints Markdown.
 
-python tests/benchmarks/ledger.py [--files 200000] [--rounds 3] [--folder DIR]
+python -m tests.benchmarks.ledger [--files 200000] [--rounds 3] [--folder DIR]
 """
 
 from __future__ import annotations
@@ -230,7 +230,9 @@ def _pass_over_known_files(base: Path, files: int, rounds: int) -> None:
     memory = 0
     for _ in range(rounds):
         found.append(_cost_of_find(tree))
-        told = json.loads(subprocess.check_output([sys.executable, __file__, "--scan", str(base)]))
+        told = json.loads(
+            subprocess.check_output([sys.executable, "-m", "tests.benchmarks.ledger", "--scan", str(base)])
+        )
         assert told["live"] == files, told
         ours.append(_Cost(told["seconds"], told["cpu_seconds"]))
         memory = max(memory, told["peak_bytes"])
@@ -241,6 +243,16 @@ def _pass_over_known_files(base: Path, files: int, rounds: int) -> None:
     print(f"| `find -printf` | {plain.wall:.2f} | 1.00 | {plain.cpu:.2f} | 1.00 | |")
     wall, cpu = our.wall / plain.wall, our.cpu / plain.cpu
     print(f"| listing and ledger | {our.wall:.2f} | {wall:.2f} | {our.cpu:.2f} | {cpu:.2f} | {memory / 1e6:.0f} MB |")
+    subprocess.run(["cp", "-a", str(tree), str(base / "copy")], check=True)
+    from tests.benchmarks.peers import (
+        Rclone,  # late: it takes Pillow along, which would be counted as the scan's memory
+    )
+
+    rclone = Rclone()
+    costs = [rclone.copy(tree, base / "copy") for _ in range(rounds)]
+    seconds = statistics.median(cost.seconds for cost in costs)
+    peak = max(cost.peak_bytes for cost in costs)
+    print(f"| `{rclone.name}` to a copy | {seconds:.2f} | {seconds / plain.wall:.2f} | | | {peak / 1e6:.0f} MB |")
 
 
 class _Cost(NamedTuple):

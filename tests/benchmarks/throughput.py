@@ -75,13 +75,14 @@ async def bare_loop(files: list[Path], base_url: str) -> Run:
 
 
 @contextlib.asynccontextmanager
-async def ingestor_for(inbox: Path, home: Path, base_url: str) -> AsyncIterator[Parts]:
+async def ingestor_for(inbox: Path, home: Path, base_url: str, integrity: str = "strict") -> AsyncIterator[Parts]:
     home.mkdir()
     config = home / "ingestor.yaml"
     folder = {"path": str(inbox), "purpose": "reference", "settle": f"{int(SETTLE_SECONDS * 1000)}ms"}
     document = {
         "api": {"base_url": base_url, "quota": {"burst": 1_000_000, "per_minute": 1_000_000}, "concurrency": AT_ONCE},
         "folders": [folder],
+        "normalise": {"integrity": integrity},
     }
     config.write_text(yaml.safe_dump(document))
     settings = load(config, {})
@@ -94,8 +95,8 @@ async def ingestor_for(inbox: Path, home: Path, base_url: str) -> AsyncIterator[
         yield parts
 
 
-async def whole_flow(inbox: Path, home: Path, base_url: str) -> Run:
-    async with ingestor_for(inbox, home, base_url) as parts:
+async def whole_flow(inbox: Path, home: Path, base_url: str, integrity: str) -> Run:
+    async with ingestor_for(inbox, home, base_url, integrity) as parts:
         selections = [Selection(folder=folder) for folder in parts.drop_folders()]
         backfill = Backfill(parts, selections, Limits())
         began, cpu = time.perf_counter(), time.process_time()
@@ -106,7 +107,16 @@ async def whole_flow(inbox: Path, home: Path, base_url: str) -> Run:
     return run
 
 
-async def compare(count: int, size_bytes: int) -> str:
+async def checks_alone(files: list[Path], home: Path, base_url: str) -> Run:
+    """Nothing but the strict check of the same files, in the workers: what it leaves is the most there can be."""
+    async with ingestor_for(files[0].parent, home, base_url) as parts:
+        images = parts.tools.images
+        began, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(images.normalise(file, parts.tools.spool) for file in files))
+        return Run(time.perf_counter() - began, time.process_time() - cpu)
+
+
+async def compare(count: int, size_bytes: int) -> list[str]:
     with tempfile.TemporaryDirectory() as folder, plain_server.running() as server:
         root = Path(folder)
         inbox = root / "inbox"
@@ -114,18 +124,29 @@ async def compare(count: int, size_bytes: int) -> str:
         jpegs(inbox, count, size_bytes)
         await asyncio.sleep(SETTLE_SECONDS)
         files = sorted(inbox.iterdir())
-        bare: list[Run] = []
-        ours: list[Run] = []
+        runs: dict[str, list[Run]] = {}
         for number in range(ROUNDS):
-            bare.append(await bare_loop(files, server.url))
-            ours.append(await whole_flow(inbox, root / f"home{number}", server.url))
-    bare_seconds = statistics.median(run.seconds for run in bare)
-    our_seconds = statistics.median(run.seconds for run in ours)
-    more = statistics.median(run.cpu_seconds for run in ours) - statistics.median(run.cpu_seconds for run in bare)
-    kind = f"{size_bytes / 1e6:g} MB JPEG"
+            bare = await bare_loop(files, server.url)
+            headers = await whole_flow(inbox, root / f"header{number}", server.url, "header")
+            strict = await whole_flow(inbox, root / f"strict{number}", server.url, "strict")
+            checks = await checks_alone(files, root / f"checks{number}", server.url)
+            for what, run in (("bare", bare), ("`header`", headers), ("`strict`", strict), ("checks alone", checks)):
+                runs.setdefault(what, []).append(run)
+    bare_run = _median(runs.pop("bare"))
+    return [
+        _row(f"{count} x {size_bytes / 1e6:g} MB, {what}", count, bare_run, _median(of)) for what, of in runs.items()
+    ]
+
+
+def _median(runs: list[Run]) -> Run:
+    return Run(statistics.median(run.seconds for run in runs), statistics.median(run.cpu_seconds for run in runs))
+
+
+def _row(what: str, count: int, bare: Run, ours: Run) -> str:
+    more = 1000 * (ours.cpu_seconds - bare.cpu_seconds) / count
     return (
-        f"| {count} x {kind} | {count / bare_seconds:.0f} /s | {count / our_seconds:.0f} /s "
-        f"| {bare_seconds / our_seconds:.2f} | {1000 * more / count:.2f} ms |"
+        f"| {what} | {count / bare.seconds:.0f} /s | {count / ours.seconds:.0f} /s "
+        f"| {bare.seconds / ours.seconds:.2f} | {more:.2f} ms |"
     )
 
 
@@ -159,10 +180,14 @@ async def latency() -> str:
 
 def main() -> None:
     print("## The whole flow against a bare loop\n")
-    print("Read and post the same files, 8 at once, to a server that checks nothing; medians of runs in turn.\n")
-    print("| files | bare loop | ingestor | ratio | CPU more an image |\n|---|---|---|---|---|")
-    print(asyncio.run(compare(60, 2_000_000)))
-    print(asyncio.run(compare(300, 200_000)))
+    print(
+        "Read and post the same files, 8 at once, to a server that checks nothing; medians of runs in turn, each with"
+    )
+    print("the start of the workers. `header` and `strict` are what `normalise.integrity` asks for.\n")
+    print("| JPEGs, integrity | bare loop | ingestor | ratio | CPU of the process above the loop's, an image |")
+    print("|---|---|---|---|---|")
+    for count, size_bytes in ((100, 2_000_000), (600, 200_000)):
+        print("\n".join(asyncio.run(compare(count, size_bytes))), flush=True)
     print("\n## From drop to upload\n\n| what | median | 95 of 100 |\n|---|---|---|")
     print(asyncio.run(latency()))
 
