@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 
 from ingestor.cli.common import Config, Json, out_json, run, settings_of
+from ingestor.cli.completing import paths_or_ids
 from ingestor.cli.exits import Exit, Failed
 
 
 def command(
-    wanted: Annotated[str, typer.Argument(metavar="PATH|FILE_ID", help="Of which image.")],
+    wanted: Annotated[str, typer.Argument(metavar="PATH|FILE_ID", help="Of which image.", autocompletion=paths_or_ids)],
     config: Config = None,
     json: Json = False,
 ) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
+from ingestor.cli.completing import folder_names
 from ingestor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def command(
     config: Config = None,
     form: Annotated[str, typer.Option("--format", metavar="jsonl|json|csv", help="How it is written.")] = "jsonl",
     live: Annotated[bool, typer.Option("--live", help="Only ids that are good now.")] = False,
-    folder: Annotated[str | None, typer.Option(metavar="NAME", help="Only this folder's.")] = None,
+    folder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this folder's.", autocompletion=folder_names)
+    ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there, whole or not at all.")] = None,
     compact: Annotated[bool, typer.Option("--compact", help="Shorten the manifest file itself.")] = False,
     json: Json = False,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
+from ingestor.cli.completing import folder_names, paths_or_ids
 from ingestor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 
 
 def command(
-    wanted: Annotated[list[str] | None, typer.Argument(metavar="[PATH|FILE_ID]...", help="Which ones.")] = None,
+    wanted: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH|FILE_ID]...", help="Which ones.", autocompletion=paths_or_ids)
+    ] = None,
     config: Config = None,
-    folder: Annotated[str | None, typer.Option(metavar="NAME", help="All of a folder.")] = None,
+    folder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="All of a folder.", autocompletion=folder_names)
+    ] = None,
     older_than: Annotated[str | None, typer.Option(metavar="DURATION", help="Uploaded before that long.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Everything that is live.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
+from ingestor.cli.completing import folder_names, paths_or_ids
 from ingestor.cli.exits import say
 from ingestor.errors import UsageError
 
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
 
 
 def command(
-    wanted: Annotated[list[str] | None, typer.Argument(metavar="[PATH|FILE_ID]...", help="Which ones.")] = None,
+    wanted: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH|FILE_ID]...", help="Which ones.", autocompletion=paths_or_ids)
+    ] = None,
     config: Config = None,
     within: Annotated[str | None, typer.Option(metavar="DURATION", help="All that expire within it.")] = None,
-    folder: Annotated[str | None, typer.Option(metavar="NAME", help="Only this folder's.")] = None,
+    folder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this folder's.", autocompletion=folder_names)
+    ] = None,
     deadline: Annotated[str | None, typer.Option(metavar="DURATION", help="When to end at the latest.")] = None,
     json: Json = False,
 ) -> None:

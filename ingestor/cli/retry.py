@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
+from ingestor.cli.completing import quarantined_paths
 from ingestor.cli.exits import Exit, Failed
 from ingestor.errors import UsageError
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Which ones.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH]...", help="Which ones.", autocompletion=quarantined_paths)
+    ] = None,
     config: Config = None,
     every: Annotated[bool, typer.Option("--all", help="All that are quarantined.")] = False,
     reason: Annotated[str | None, typer.Option(metavar="REASON", help="All that are, for this reason.")] = None,

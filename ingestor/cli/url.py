@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
+from ingestor.cli.completing import paths_or_ids
 from ingestor.cli.exits import Exit, Failed
 from ingestor.errors import UsageError
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    wanted: Annotated[list[str] | None, typer.Argument(metavar="[PATH|FILE_ID]...", help="Which ones.")] = None,
+    wanted: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH|FILE_ID]...", help="Which ones.", autocompletion=paths_or_ids)
+    ] = None,
     config: Config = None,
     every: Annotated[bool, typer.Option("--all", help="Every id that is live.")] = False,
     json: Json = False,

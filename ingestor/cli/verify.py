@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
+from ingestor.cli.completing import folder_names
 
 if TYPE_CHECKING:
     from ingestor.settings import Settings
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 def command(
     config: Config = None,
-    folder: Annotated[str | None, typer.Option(metavar="NAME", help="Only this folder's.")] = None,
+    folder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this folder's.", autocompletion=folder_names)
+    ] = None,
     renew: Annotated[bool, typer.Option("--renew", help="Upload again what is gone.")] = False,
     json: Json = False,
 ) -> None:

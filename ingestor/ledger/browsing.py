@@ -55,6 +55,8 @@ class Sought:
     """Of those that are quarantined."""
     words: str = ""
     """Part of `folder/path`; upper and lower case are alike."""
+    begins: str = ""
+    """Beginning of `folder/path`, or of the path in its folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,10 @@ class LedgerBrowser(LedgerReader):
         """The paths whose file id, or whose source's sha256, is just this."""
         return await self._read(named, wanted, limit, self._clock.now())
 
+    async def ids_beginning(self, begins: str, limit: int) -> Sequence[str]:
+        """Live file ids that begin so."""
+        return await self._read(ids_beginning, begins, limit)
+
     async def one(self, place: Place) -> Seen | None:
         """A path as it stands."""
         return await self._read(one, place, self._clock.now())
@@ -141,6 +147,11 @@ def named(connection: Connection, wanted: str, limit: int, now: datetime) -> Seq
     is_named = or_(uploads.c.file_id == wanted, uploads.c.digest == wanted)
     contents = select(uploads.c.content_id).where(is_named).scalar_subquery()
     return _seen(connection, _seen_of(now).where(sources.c.content_id.in_(contents)).limit(limit))
+
+
+def ids_beginning(connection: Connection, begins: str, limit: int) -> Sequence[str]:
+    is_meant = and_(uploads.c.state.in_(HAS_ID), uploads.c.file_id.startswith(begins, autoescape=True))
+    return list(connection.scalars(select(uploads.c.file_id).where(is_meant).limit(limit)))
 
 
 def one(connection: Connection, place: Place, now: datetime) -> Seen | None:
@@ -190,10 +201,14 @@ def _literals(*place: str) -> list[ColumnElement[str]]:
 
 def _is_sought(sought: Sought, now: datetime) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
+    directory, name = (type_coerce(column, Text) for column in (sources.c.directory, sources.c.name))
+    inside = case((directory == "", name), else_=directory + "/" + name)
+    path = sources.c.folder + "/" + inside
     if sought.words:
-        directory, name = (type_coerce(column, Text) for column in (sources.c.directory, sources.c.name))
-        path = sources.c.folder + "/" + case((directory == "", name), else_=directory + "/" + name)
         conditions.append(path.icontains(escape_path(sought.words), autoescape=True))
+    if sought.begins:
+        begins = escape_path(sought.begins)
+        conditions.append(or_(path.startswith(begins, autoescape=True), inside.startswith(begins, autoescape=True)))
     if sought.reason is not None:
         conditions.append(and_(sources.c.state == SourceState.QUARANTINED, sources.c.reason == sought.reason))
     if sought.state is not None:

@@ -22,7 +22,14 @@ from ingestor.settings import DatabaseUrl, Settings
 if TYPE_CHECKING:
     from ingestor.ledger.postgres_database import Database
 
-OWN_FACTS: Sequence[str] = ("runtime.status", "runtime.chart", "clock.correction", "quota.reads", "adhoc_folders", "hooks.seq")
+OWN_FACTS: Sequence[str] = (
+    "runtime.status",
+    "runtime.chart",
+    "clock.correction",
+    "quota.reads",
+    "adhoc_folders",
+    "hooks.seq",
+)
 """Facts that each station has for itself where a ledger is shared."""
 
 
