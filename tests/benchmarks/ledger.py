@@ -328,7 +328,9 @@ def _scan_here(base: Path) -> None:
         live = await _walk(_folder(base / "tree"), ledger, lambda sightings: asyncio.sleep(0))
         seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
         await ledger.close()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        # Not `ru_maxrss`: that begins with what the process had that started this one.
+        status = Path("/proc/self/status").read_text()
+        peak = 1024 * int(status.split("VmHWM:")[1].split()[0])
         print(json.dumps({"live": live, "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_bytes": peak}))
 
     asyncio.run(run())
