@@ -59,6 +59,7 @@ def rules_of(normalise: NormaliseSettings) -> NormaliseRules:
         max_pixels=normalise.max_pixels,
         integrity=normalise.integrity,
         metadata=normalise.metadata,
+        light=normalise.light,
     )
 
 

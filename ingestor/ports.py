@@ -79,6 +79,7 @@ class NormaliseRules:
     max_pixels: int = 300_000_000
     integrity: str = "strict"
     metadata: str = "keep"
+    light: str = "encoded"
 
 
 class ImageWorker(Protocol):

@@ -38,6 +38,8 @@ class Limits:
     max_bytes: int
     quality: int
     """Wanted; never exceeded."""
+    light: str = "encoded"
+    """How a picture is made smaller that does not fit otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,14 @@ def as_webp(image: Image.Image, limits: Limits, carried: Attached, name: str) ->
     room = limits.max_bytes - carried.size_bytes
     if (easy := _easily(image, limits, carried, room)) is not None:
         return easy
-    attempt = _Attempt(image=image, ceiling=limits.quality, quality=limits.quality, expected=0.0, correction=1.0)
+    attempt = _Attempt(
+        image=image,
+        ceiling=limits.quality,
+        quality=limits.quality,
+        light=limits.light,
+        expected=0.0,
+        correction=1.0,
+    )
     best: Fitted | None = None
     for encodes in range(1, MOST_ENCODES + 1):
         attempt = _prepared(attempt, room, name)
@@ -156,6 +165,7 @@ class _Attempt:
     ceiling: float
     """The best quality that may be tried."""
     quality: float
+    light: str
     expected: float
     """Bytes, as foreseen from the tiles."""
     correction: float
@@ -179,4 +189,6 @@ def _prepared(attempt: _Attempt, room: float, name: str) -> _Attempt:
             return replace(attempt, image=image, quality=quality, expected=expected)
         if size.pixels == 1:
             raise ImageRejected("cannot_fit", f"{name}: not even one pixel of it fits normalise.max_bytes")
-        image = shape.resized(image, sizing.smaller_box(size, expected * attempt.correction, int(room)))
+        image = shape.resized(
+            image, sizing.smaller_box(size, expected * attempt.correction, int(room)), light=attempt.light
+        )

@@ -150,7 +150,7 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
         odd.append("it moves, but can only be sent still: its first frame was taken")
     without_loss = _came_without_loss(file, header, image)
     image, odd_depth = colour.to_eight_bits(image)
-    image = shape.resized(image, what.box, shown)
+    image = shape.resized(image, what.box, shown, light=rules.light)
     image, colour_changed, odd_colour = colour.to_srgb(image, header)
     image = shape.turned(image, what.orientation)
     image.info.clear()
@@ -166,7 +166,7 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
         turn=turn,
         name=file.name,
     )
-    limits = Limits(max_bytes=rules.max_bytes, quality=rules.webp_quality)
+    limits = Limits(max_bytes=rules.max_bytes, quality=rules.webp_quality, light=rules.light)
     meant = verify.look_of(image)
     fitted, odd_jpeg = fitting.fit(image, wish, limits)
     del image
@@ -185,7 +185,9 @@ def _pixels(
     file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules
 ) -> tuple[Image.Image, tuple[float, float], list[str]]:
     # Taken apart here, so that nothing but the caller's variable holds the pixels.
-    decoded = decode.pixels(file, header, undecoded, what.box, rules.integrity)
+    # A JPEG that is made smaller while it is decoded is averaged as it is stored.
+    wanted = what.box if rules.light == "encoded" else header.size
+    decoded = decode.pixels(file, header, undecoded, wanted, rules.integrity)
     return decoded.image, decoded.shown, decoded.odd
 
 

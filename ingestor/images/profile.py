@@ -27,6 +27,9 @@ _ENCODERS = {"JPEG": "libjpeg_turbo", "PNG": "zlib", "WEBP": "webp"}
 def profile(row: Format, written_as: str, rules: NormaliseRules) -> str:
     """Like `webp-1.6.0/jpeg-3.2.0/pillow-13.0.0/lcms-2.19/simplejpeg-1.9.0/1/5f0c...`."""
     settings = {name: getattr(rules, name) for name in _SHAPING}
+    if rules.light != "encoded":
+        # Left out otherwise, so that keys from before there was a choice stay what they are.
+        settings["light"] = rules.light
     parts = [
         f"{written_as.lower()}-{_version(_ENCODERS[written_as])}",
         f"{row.name.lower()}-{_version(row.library) if row.library else PIL.__version__}",

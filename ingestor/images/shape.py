@@ -6,12 +6,17 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
+from ingestor.images import resample
 from ingestor.policy.sizing import Size
 
 REDUCING_GAP = 3.0
 """Averages whole pixels first where more than three times too many remain for Lanczos: no difference is seen."""
+
+LINEAR_REDUCING_GAP = 64.0
+"""In light nothing is averaged first as it is stored, but where buffers would become too large."""
 
 _LANCZOS_SUPPORT = 3
 _BAND_PIXELS = 2_000_000
@@ -29,8 +34,12 @@ _TURNS = {
 }
 
 
-def resized(image: Image.Image, box: Size, shown: tuple[float, float] | None = None) -> Image.Image:
+def resized(
+    image: Image.Image, box: Size, shown: tuple[float, float] | None = None, *, light: str = "encoded"
+) -> Image.Image:
     """The picture at exactly `box`, by Lanczos. Alpha is premultiplied meanwhile, so that no fringe appears.
+
+    `light`: `linear` averages the light of grey and RGB; inks, and all with `encoded`, as they are stored.
 
     `shown`: the width and height that count, where the last column and row stand for less than a whole pixel.
     The bands do not depend on the machine, and so neither do the pixels.
@@ -38,9 +47,12 @@ def resized(image: Image.Image, box: Size, shown: tuple[float, float] | None = N
     width, height = shown or image.size
     if image.size == (box.width, box.height) == (width, height):
         return image
-    factors = (max(1, int(width / box.width / REDUCING_GAP)), max(1, int(height / box.height / REDUCING_GAP)))
+    gap = REDUCING_GAP if light == "encoded" else LINEAR_REDUCING_GAP
+    factors = (max(1, int(width / box.width / gap)), max(1, int(height / box.height / gap)))
     if factors != (1, 1):
         image = image.reduce(factors)
+    if light == "linear" and image.mode in ("RGBX", *resample.CHANNELS):
+        return _resized_in_light(image, box, (width / factors[0], height / factors[1]))
     source = _Source(image=image, width=width / factors[0], height=height / factors[1], box=box)
     result = Image.new(image.mode, (box.width, box.height))
     rows = max(1, _BAND_PIXELS // box.width)
@@ -51,6 +63,16 @@ def resized(image: Image.Image, box: Size, shown: tuple[float, float] | None = N
         for done in [threads.submit(lambda top: result.paste(source.band(top, rows), (0, top)), top) for top in tops]:
             done.result()
     return result
+
+
+def _resized_in_light(image: Image.Image, box: Size, shown: tuple[float, float]) -> Image.Image:
+    mode = "RGB" if image.mode == "RGBX" else image.mode
+
+    def rows(first: int, last: int) -> np.ndarray:
+        part = image.crop((0, first, image.width, last)).convert(mode)
+        return np.asarray(part).reshape(last - first, -1)
+
+    return resample.resampled(resample.Source(rows=rows, mode=mode, size=Size(*image.size), shown=shown), box)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,8 @@ class NormaliseSettings(Section):
     """How much of an image is proven whole before it is sent: strict finds damage that decoders pass over."""
     metadata: Literal["keep", "strip"] = "keep"
     """strip: remove EXIF, XMP and IPTC from what is sent."""
+    light: Literal["encoded", "linear"] = "encoded"
+    """linear: average the light of pixels when an image is made smaller: truer in fine patterns, but slower."""
 
 
 class HookSettings(Section):

@@ -34,6 +34,7 @@ def test_it_changes_with_the_recipe(monkeypatch):
         {"webp_quality": 80},
         {"metadata": "strip"},
         {"orientation": "keep"},
+        {"light": "linear"},
     ],
 )
 def test_it_changes_with_what_can_change_bytes(change):

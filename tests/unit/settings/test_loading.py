@@ -143,6 +143,7 @@ def test_defaults_are_those_of_the_interface(file: Any) -> None:
             "max_pixels": 300_000_000,
             "integrity": "strict",
             "metadata": "keep",
+            "light": "encoded",
         },
         "folders": [
             {
