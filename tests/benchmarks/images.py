@@ -227,10 +227,15 @@ def run() -> tuple[list[str], list[Row], list[Row]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def pillow_in_use() -> str:
+    """pillow-simd installs itself under the same name, and tells itself by a version that ends in .postN."""
+    return f"Pillow{'-SIMD' if '.post' in PIL.__version__ else ''} {PIL.__version__}"
+
+
 def main() -> None:
     """Print the report as Markdown."""
     names, compared, own = run()
-    print(f"## Images\n\nPillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}; longest side to 4096 px.\n")
+    print(f"## Images\n\n{pillow_in_use()}, simplejpeg {simplejpeg.__version__}; longest side to 4096 px.\n")
     heads = [
         "work",
         "ours",
