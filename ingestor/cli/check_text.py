@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ingestor.cli.finding import Finding
 from ingestor.cli.tables import Cell, Column, blank, table, text
+from ingestor.observe.wording import counted
 
 _MARKS = {"ok": Cell("ok", "green"), "warning": Cell("warning", "yellow"), "wrong": Cell("WRONG", "bold red")}
 
@@ -16,4 +17,5 @@ def print_findings(findings: Sequence[Finding]) -> None:
     table([Column(""), Column(""), Column("", grows=True)], rows, titles=False)
     levels = Counter(finding.level for finding in findings)
     blank()
-    text(f"{levels['wrong'] or 'nothing'} wrong, {levels['warning'] or 'no'} warnings")
+    warnings = counted(levels["warning"], "warning") if levels["warning"] else "no warnings"
+    text(f"{levels['wrong'] or 'nothing'} wrong, {warnings}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -35,7 +35,6 @@ def overview(site: Site) -> dict[str, Any]:
     """All that the first page shows."""
     now, told, status = site.now(), site.recent.snapshot(), status_now(site.parts, site.recent)
     counted, quota = site.counting.latest, site.parts.upload_quota()
-    started_at = parsed(told["started_at"]) or now
     return {
         "verdict": verdict(site, status),
         "standing": status,
@@ -45,8 +44,6 @@ def overview(site: Site) -> dict[str, Any]:
         "counted": counted,
         "folders": _folders(site, status["folders"]),
         "chart": chart_of(told["minutes"], quota.capacity),
-        "started_at": started_at,
-        "is_whole_day": now - started_at >= timedelta(days=1),
         "ends": [{**_NOTHING_MORE, **end, "at": parsed(end["at"])} for end in told["ends"][:LATEST]],
         "paths_by_state": _by_state(counted.stands),
     }
@@ -75,12 +72,14 @@ def verdict(site: Site, status: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def rate_per_minute(told: Mapping[str, Any], now: datetime) -> float:
-    """Uploads a minute over the last few minutes, or since the start."""
+    """Uploads a minute over the last few minutes, or since the start: the first one, of a daemon that was restarted."""
     uploads = told["minutes"]["uploads"][-(RATE_MINUTES + 1) :]
     seconds = RATE_MINUTES * 60.0 + now.second
     started_at = parsed(told["started_at"])
     if started_at is not None:
-        seconds = min(seconds, max(60.0, (now - started_at).total_seconds()))
+        since_first = next((back for back, value in zip(range(RATE_MINUTES, -1, -1), uploads, strict=True) if value), 0)
+        known_seconds = max((now - started_at).total_seconds(), since_first * 60.0 + now.second)
+        seconds = min(seconds, max(60.0, known_seconds))
     return float(sum(value or 0 for value in uploads)) * 60 / seconds
 
 

@@ -150,6 +150,12 @@ async def test_pages_fit_a_window_of_400_pixels(stocked: Daemon, open_page: Open
         assert await faults_of(page) == [], where
 
 
+async def test_a_narrow_window_shows_the_end_of_the_chart_which_is_now(stocked: Daemon, open_page: OpenPage) -> None:
+    page = await open_page(stocked.url, width=400)
+    right = "document.querySelector('.newest-first').getBoundingClientRect().right"
+    assert await page.evaluate(f"document.querySelector('.chart').getBoundingClientRect().right - {right}") <= 1
+
+
 async def test_the_keyboard_reaches_the_content_first_and_keeps_its_place(stocked: Daemon, open_page: OpenPage) -> None:
     page = await open_page(stocked.url)
     await expect(page.locator("#live-state")).to_have_text("Live")

@@ -197,4 +197,4 @@ async def test_the_chart_on_the_page_outlives_a_restart(home: Home) -> None:
         async with aiohttp.ClientSession() as session, session.get(page) as answer:
             shown = await answer.text()
         assert await running.stop() == 0
-    assert "1 uploads and 0 quarantined" in shown
+    assert "In 24 hours: 1 uploads and 0 quarantined" in shown

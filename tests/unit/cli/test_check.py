@@ -160,6 +160,7 @@ def test_settings_without_folders_are_warned_of(corner: Corner) -> None:
     corner.settings["folders"] = []
     corner.save()
     assert ("warning", f"{corner.config}: no `folders` are set; `watch` needs one") in found(corner, "settings")
+    assert corner.run("check").out.endswith("nothing wrong, 1 warning\n")
 
 
 # -- the API ---------------------------------------------------------------------------------------

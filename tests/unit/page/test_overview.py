@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from ingestor.files_api import BreakerStatus
+from ingestor.observe.recent import Recent
 from ingestor.page.overview import overview, rate_per_minute, verdict
 from ingestor.runtime.now import status_now
 from ingestor.runtime.pulse import Phase
@@ -122,3 +123,14 @@ async def test_numbers_that_could_not_be_counted_are_said_to_be_old(
         fault="ledger.db: cannot be read",
     )
     assert "Numbers are from 3 min ago : ledger.db: cannot be read" in text_of(await page.text("/"))
+
+
+async def test_the_rate_after_a_restart_is_not_that_of_all_uploads_in_one_minute(page: Page) -> None:
+    clock = page.world.clock
+    before = Recent(clock)
+    for _ in range(10):
+        before.notice("image_end", outcome="uploaded", folder="inbox", path="x.jpg")
+        clock.advance(30)
+    after = Recent(clock)
+    after.recall_minutes(before.kept_minutes())
+    assert rate_per_minute(after.snapshot(), clock.now()) <= 2.1
