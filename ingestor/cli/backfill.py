@@ -168,4 +168,4 @@ def end(report: Report) -> None:
     if tally.quarantined:
         first = next((problem for problem in tally.problems), None)
         why = f", such as {first.path}: {first.reason}" if first else ""
-        raise Failed(Exit.QUARANTINED, f"{tally.quarantined} of {tally.discovered} images are quarantined{why}")
+        raise Failed(Exit.QUARANTINED, f"quarantined: {tally.quarantined} of {counted(tally.discovered, 'image')}{why}")
