@@ -46,6 +46,7 @@ def main() -> None:
         day = time.strftime("%Y-%m-%d", time.gmtime())
         print(f"# Benchmarks\n\n{day}, {platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()},")
         print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {libraries}.")
+        print("Load average at the start: {:.1f}, {:.1f}, {:.1f}.".format(*os.getloadavg()))
         print("Machines differ: the ratios, measured in one run, are what counts.\n")
         for name in wanted:
             importlib.import_module(f"tests.benchmarks.{name}").main()

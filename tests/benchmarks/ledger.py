@@ -51,6 +51,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="ingestor-bench-", dir=options.folder) as folder:
         base = Path(folder)
+        print("## Ledger, manifest and scan\n")
         print("| ledger and manifest | ours | plain | ratio |")
         print("|---|---|---|---|")
         _rate("commits, one by one", _changes(base, 1, options.rounds), _plain_commits(base, 1, options.rounds), "/s")

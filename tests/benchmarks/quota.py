@@ -245,6 +245,7 @@ def worst(results: list[Result]) -> str:
 
 def main() -> None:
     """Print the tables: the worst of a few runs each."""
+    print("## Quota\n")
     print("| ingestor | makespan / optimum | 429s |")
     print("|---|---|---|")
     for case in CASES:

@@ -11,8 +11,8 @@ from pathlib import Path
 PAGE = Path(__file__).with_name("report.md")
 PLOT = PAGE.with_suffix(".svg")
 
-_RATIOS = ("ratio", "against find", "makespan / optimum")
-"""Names of columns that hold one figure against another of the same run."""
+_RATIOS = ("ratio", "against find", "makespan / optimum", "time / ")
+"""Beginnings of the names of columns that hold one figure against another of the same run."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ROW_PX, _NAME_PX, _WIDTH_PX, _FULL = 18, 430, 760, 3.0
 
@@ -39,7 +39,7 @@ def bars(text: str) -> Iterator[Bar]:
         if not heads:
             heads = cells
             continue
-        column = next((place for place, head in enumerate(heads) if head in _RATIOS), None)
+        column = next((place for place, head in enumerate(heads) if head.startswith(_RATIOS)), None)
         found = _NUMBER.fullmatch(cells[column]) if column is not None and column < len(cells) else None
         if found:
             yield Bar(part=part, what=cells[0].replace("`", ""), ratio=float(found[0]))

@@ -16,7 +16,7 @@ A machine.
 
 ## Flow
 
-| files | bare loop | ratio | more |
+| files | bare loop | time / peer 1.0 | more |
 |---|---|---|---|
 | 3 x `a` | 10 /s | 0.25 | 2 ms |
 | none | 1 /s | - | |
