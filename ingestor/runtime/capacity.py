@@ -77,12 +77,10 @@ def _images(folder: DropFolder, inside: str = "") -> int:
 async def _wanted(selection: Selection, ledger: Ledger, clock: Clock) -> int:
     """How many files a run would take; each that is named by itself counts."""
     folder = selection.folder
-    stack, files = _parts(selection)
+    directories, files = _parts(selection)
     count = len(files)
-    while stack:
-        pieces = folder.listing(stack.pop())
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            stack.extend(piece.subdirectories)
+    for directory in directories:
+        async for piece in folder.pieces(directory):
             names = [posixpath.basename(sighting.source.path) for sighting in piece.sightings]
             known = await ledger.known(folder.name, piece.directory, None if piece.whole else names)
             for name, sighting in zip(names, piece.sightings, strict=True):

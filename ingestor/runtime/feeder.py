@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import posixpath
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -93,11 +94,8 @@ class Feeder:
         """One pass over the folder, or over one directory in it, piece by piece."""
         scan = Scan()
         began = self._clock.monotonic()
-        stack = [directory]
-        while stack:
-            pieces = self.folder.listing(stack.pop())
-            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                stack.extend(reversed(piece.subdirectories))
+        async with contextlib.aclosing(self.folder.pieces(directory)) as pieces:
+            async for piece in pieces:
                 await self._piece(piece, lane, scan)
         if not directory:
             await self._miss_directories()

@@ -124,12 +124,8 @@ class Planner:
         if path and not absolute.is_dir():
             yield _piece_of_one(folder, path)
             return
-        stack = ["" if path == "." else path]
-        while stack:
-            pieces = folder.listing(stack.pop())
-            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                stack.extend(reversed(piece.subdirectories))
-                yield piece
+        async for piece in folder.pieces("" if path == "." else path):
+            yield piece
 
     async def _sorted_out(self, folder: DropFolder, piece: Piece, *, count: bool) -> list[_Wanted]:
         if count:

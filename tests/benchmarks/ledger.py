@@ -307,17 +307,14 @@ def _cost_of_find(tree: Path) -> _Cost:
 
 async def _walk(folder: DropFolder, ledger: SqliteLedger, strange) -> int:
     """Every file of a folder against the ledger, as a scan does it; how many were known."""
-    known, stack = 0, [""]
-    while stack:
-        pieces = folder.listing(stack.pop())
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            stack.extend(reversed(piece.subdirectories))
-            if not piece.marks.by_name:
-                continue
-            compared = await ledger.compare(folder.name, piece.directory, piece.marks, whole=piece.whole)
-            known += len(piece.marks.by_name) - len(compared.strangers)
-            if compared.strangers:
-                await strange(piece.named(compared.strangers))
+    known = 0
+    async for piece in folder.pieces():
+        if not piece.marks.by_name:
+            continue
+        compared = await ledger.compare(folder.name, piece.directory, piece.marks, whole=piece.whole)
+        known += len(piece.marks.by_name) - len(compared.strangers)
+        if compared.strangers:
+            await strange(piece.named(compared.strangers))
     return known
 
 

@@ -232,12 +232,9 @@ def remember(url: str, folder: DropFolder) -> None:
 
 
 def everything_in(folder: DropFolder) -> Iterator[tuple[SourceFile, str]]:
-    stack = [""]
-    while stack:
-        for piece in folder.listing(stack.pop()):
-            stack.extend(piece.subdirectories)
-            for sighting in piece.sightings:
-                yield sighting.source, sighting.context
+    for piece in folder.walk():
+        for sighting in piece.sightings:
+            yield sighting.source, sighting.context
 
 
 async def test_the_engine_costs_little_for_each_job() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from operator import attrgetter
@@ -85,7 +86,26 @@ class DropFolder:
             directory = posixpath.dirname(directory)
         return False
 
-    # -- a directory
+    # -- directories
+
+    async def pieces(self, directory: str = "") -> AsyncGenerator[Piece]:
+        """A directory and all below it, as `walk`, in a thread: a piece is listed while the last is worked on."""
+        walk = self.walk(directory)
+        coming = asyncio.ensure_future(asyncio.to_thread(next, walk, None))
+        try:
+            while (piece := await coming) is not None:
+                coming = asyncio.ensure_future(asyncio.to_thread(next, walk, None))
+                yield piece
+        finally:
+            coming.cancel()
+
+    def walk(self, directory: str = "") -> Iterator[Piece]:
+        """A directory and all below it, in pieces, those of a directory before those inside it."""
+        stack = [directory]
+        while stack:
+            for piece in self.listing(stack.pop()):
+                stack.extend(reversed(piece.subdirectories))
+                yield piece
 
     def listing(self, directory: str) -> Iterator[Piece]:
         """One directory in pieces; its subdirectories are named, not entered.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import socket
 import stat
@@ -11,6 +13,7 @@ import pytest
 
 from ingestor.model import Sighting, Skipped
 from ingestor.stages.discover import DropFolder, Piece, drop_folder, root_identity
+from tests.home import until
 from tests.ledger_kit import folder_settings, source_of
 
 
@@ -30,20 +33,12 @@ def write(root: Path, *paths: str) -> None:
         (root / path).write_bytes(b"image")
 
 
-def walk(drop: DropFolder, directory: str = "") -> Iterator[Piece]:
-    stack = [directory]
-    while stack:
-        for piece in drop.listing(stack.pop()):
-            yield piece
-            stack.extend(reversed(piece.subdirectories))
-
-
 def taken(drop: DropFolder) -> list[str]:
-    return [sighting.source.path for piece in walk(drop) for sighting in piece.sightings]
+    return [sighting.source.path for piece in drop.walk() for sighting in piece.sightings]
 
 
 def skipped(drop: DropFolder) -> dict[str, str]:
-    return {one.path: one.reason for piece in walk(drop) for one in piece.skipped}
+    return {one.path: one.reason for piece in drop.walk() for one in piece.skipped}
 
 
 # -- listing
@@ -191,7 +186,7 @@ def test_a_directory_that_cannot_be_read_is_told_and_costs_no_other(
     monkeypatch.setattr(drop_folder.os, "scandir", refuse)
     drop = folder(root)
     assert taken(drop) == ["b/y.jpg"]
-    (told,) = [one for piece in walk(drop) for one in piece.skipped]
+    (told,) = [one for piece in drop.walk() for one in piece.skipped]
     assert (told.path, told.reason) == ("a", "unreadable_directory")
     assert str(root / "a") in told.message
     assert "as soon as it can be read" in told.message
@@ -202,6 +197,32 @@ def test_a_directory_without_permission_is_told(as_nobody: Path) -> None:
     (as_nobody / "a").chmod(0)
     assert skipped(folder(as_nobody)) == {"a": "unreadable_directory"}
     (as_nobody / "a").chmod(0o700)
+
+
+async def test_a_piece_is_listed_while_the_last_is_worked_on(root: Path) -> None:
+    write(root, "a.jpg", "b/c.jpg", "b/d/e.jpg", "f/g.jpg")
+    drop, listed = folder(root), []
+    listing = drop.listing
+
+    def told(directory: str) -> Iterator[Piece]:
+        listed.append(directory)
+        return listing(directory)
+
+    drop.listing = told  # type: ignore[method-assign]
+    worked_on: list[str] = []
+    async for piece in drop.pieces():
+        worked_on.append(piece.directory)
+        await until(lambda: len(listed) == min(4, len(worked_on) + 1))
+    assert worked_on == listed == ["", "b", "b/d", "f"]
+
+
+async def test_who_stops_early_leaves_no_listing_behind(root: Path) -> None:
+    write(root, "a.jpg", "b/c.jpg")
+    async with contextlib.aclosing(folder(root).pieces()) as pieces:
+        async for piece in pieces:
+            assert piece.directory == ""
+            break
+    await until(lambda: len(asyncio.all_tasks()) == 1)
 
 
 def test_a_root_that_is_gone_is_a_directory_that_cannot_be_read(root: Path) -> None:
