@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import posixpath
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -94,9 +93,8 @@ class Feeder:
         """One pass over the folder, or over one directory in it, piece by piece."""
         scan = Scan()
         began = self._clock.monotonic()
-        async with contextlib.aclosing(self.folder.pieces(directory)) as pieces:
-            async for piece in pieces:
-                await self._piece(piece, lane, scan)
+        async for piece in self.folder.pieces(directory):
+            await self._piece(piece, lane, scan)
         if not directory:
             await self._miss_directories()
         scan.seconds = self._clock.monotonic() - began

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import socket
 import stat
@@ -13,7 +11,6 @@ import pytest
 
 from ingestor.model import Sighting, Skipped
 from ingestor.stages.discover import DropFolder, Piece, drop_folder, root_identity
-from tests.home import until
 from tests.ledger_kit import folder_settings, source_of
 
 
@@ -199,30 +196,10 @@ def test_a_directory_without_permission_is_told(as_nobody: Path) -> None:
     (as_nobody / "a").chmod(0o700)
 
 
-async def test_a_piece_is_listed_while_the_last_is_worked_on(root: Path) -> None:
+async def test_pieces_come_in_the_order_of_the_walk(root: Path) -> None:
     write(root, "a.jpg", "b/c.jpg", "b/d/e.jpg", "f/g.jpg")
-    drop, listed = folder(root), []
-    listing = drop.listing
-
-    def told(directory: str) -> Iterator[Piece]:
-        listed.append(directory)
-        return listing(directory)
-
-    drop.listing = told  # type: ignore[method-assign]
-    worked_on: list[str] = []
-    async for piece in drop.pieces():
-        worked_on.append(piece.directory)
-        await until(lambda: len(listed) == min(4, len(worked_on) + 1))
-    assert worked_on == listed == ["", "b", "b/d", "f"]
-
-
-async def test_who_stops_early_leaves_no_listing_behind(root: Path) -> None:
-    write(root, "a.jpg", "b/c.jpg")
-    async with contextlib.aclosing(folder(root).pieces()) as pieces:
-        async for piece in pieces:
-            assert piece.directory == ""
-            break
-    await until(lambda: len(asyncio.all_tasks()) == 1)
+    assert [piece.directory async for piece in folder(root).pieces()] == ["", "b", "b/d", "f"]
+    assert [piece.directory async for piece in folder(root).pieces("b")] == ["b", "b/d"]
 
 
 def test_a_root_that_is_gone_is_a_directory_that_cannot_be_read(root: Path) -> None:
