@@ -28,7 +28,7 @@ CONTEXT.set_forkserver_preload(
         *("ingestor.engines.cluster", "ingestor.files_api.line", "ingestor.ledger.copying", "ingestor.ledger.postgres"),
         *("ingestor.observe.logs", "ingestor.page", "ingestor.runtime.cluster", "ingestor.runtime.daemon"),
         *("ingestor.runtime.worker", "ingestor.stages.manifest", "procrastinate", "psycopg_pool"),
-        *("sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite.aiosqlite", "tenacity", "tests.warm"),
+        *("sqlalchemy.dialects.postgresql.psycopg", "tests.warm"),
     ]
 )
 _END = 65536

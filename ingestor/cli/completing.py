@@ -6,7 +6,6 @@ It only reads, offers so many at most, and says nothing where anything is wrong:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import typer
@@ -20,7 +19,7 @@ FILE_ID = "file_"
 
 def folder_names(context: typer.Context, incomplete: str) -> list[str]:
     """Of the folders in the settings."""
-    with _silently():
+    with contextlib.suppress(Exception):
         return [folder.name for folder in _settings(context).folders if folder.name.startswith(incomplete)]
     return []
 
@@ -36,7 +35,7 @@ def quarantined_paths(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _known(context: typer.Context, incomplete: str, state: str | None = None) -> list[str]:
-    with _silently():
+    with contextlib.suppress(Exception):
         import asyncio
 
         return asyncio.run(_asked(_settings(context), incomplete, state))
@@ -64,9 +63,3 @@ def _settings(context: typer.Context) -> Settings:
     from ingestor.cli.common import settings_of
 
     return settings_of(context.params.get("config"))
-
-
-@contextlib.contextmanager
-def _silently() -> Iterator[None]:
-    with contextlib.suppress(Exception):
-        yield

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
+from typing import NoReturn, TypeVar, cast
 
 from ingestor.errors import (
     AccountRefused,
@@ -31,9 +31,6 @@ from ingestor.model import FileId, Lane, RateHeaders, Receipt, RemoteFile, Uploa
 from ingestor.policy.breaking import UPLOADS_ONLY
 from ingestor.policy.verdicts import Call
 from ingestor.ports import Clock, FilesApi, Observer, Quota
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
@@ -116,20 +113,11 @@ class ResilientFilesApi:
     async def _persist(self, call: Call, lane: Lane, send: Callable[[], Awaitable[T]]) -> T:
         trial = Trial(attempts=self._attempts, in_flight_seconds=self._in_flight_seconds, rng=self._rng)
         ticket = self.breaker.ticket(reads=call is not Call.UPLOAD)
-
-        async def attempt() -> T:
-            return await self._attempt(call, lane, send, trial, ticket)
-
-        try:
-            return await attempt()
-        except Again as again:
-            first = again
-        # Only what has failed is retried: tenacity's loop costs each upload more than all that we do around it.
-        from tenacity import AsyncRetrying, retry_if_exception_type
-
-        await self._sleep(first.seconds)
-        retrying = AsyncRetrying(retry=retry_if_exception_type(Again), wait=_told, sleep=self._sleep, reraise=True)
-        return await retrying(attempt)
+        while True:
+            try:
+                return await self._attempt(call, lane, send, trial, ticket)
+            except Again as again:
+                await self._sleep(again.seconds)
 
     async def _attempt(
         self, call: Call, lane: Lane, send: Callable[[], Awaitable[T]], trial: Trial, ticket: Ticket
@@ -246,9 +234,3 @@ class ResilientFilesApi:
             seconds=round(again.seconds, 3),
             request_id=getattr(cause, "request_id", None),
         )
-
-
-def _told(state: RetryCallState) -> float:
-    """The wait that the failed attempt itself asked for."""
-    error = state.outcome.exception() if state.outcome is not None else None
-    return error.seconds if isinstance(error, Again) else 0.0

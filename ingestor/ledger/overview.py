@@ -59,7 +59,6 @@ def stands(connection: Connection, now: datetime) -> Sequence[Stand]:
 def _stands_in(connection: Connection, folder: str, now: datetime) -> Sequence[Stand]:
     """Who has a good id, by the index alone; the others by their uploads."""
     done = sources.c.state == SourceState.DONE
-    hours = [now + timedelta(hours=number) for number in (1, 6)]
     good = (sources.c.folder == folder, done, sources.c.live_until > now)
     number = select(func.count()).select_from(sources).where(*good)
     live = select(
@@ -67,7 +66,7 @@ def _stands_in(connection: Connection, folder: str, now: datetime) -> Sequence[S
         number.scalar_subquery().label("number"),
         *(
             number.where(sources.c.live_until <= until).scalar_subquery().label(name)
-            for name, until in zip("ab", hours, strict=True)
+            for name, until in _soon(now).items()
         ),
         select(func.min(sources.c.live_until)).where(*good).scalar_subquery().label("next_expiry_at"),
         null().label("next_attempt_at"),
@@ -78,15 +77,15 @@ def _stands_in(connection: Connection, folder: str, now: datetime) -> Sequence[S
         and_(done, sources.c.live_until.is_(None)),
         and_(done, sources.c.live_until <= now),
     )
-    rest = (_by_uploads(now, hours).where(sources.c.folder == folder, which) for which in others)
+    rest = (_by_uploads(now).where(sources.c.folder == folder, which) for which in others)
     found: dict[str, Stand] = {}
     for row in (row for statement in (live, *rest) for row in connection.execute(statement) if row.number):
         stand = Stand(
             folder=folder,
             state=row.shown,
             number=row.number,
-            expiring_1h=row.a,
-            expiring_6h=row.b,
+            expiring_1h=row.expiring_1h,
+            expiring_6h=row.expiring_6h,
             next_expiry_at=row.next_expiry_at,
             next_attempt_at=row.next_attempt_at,
         )
@@ -110,7 +109,12 @@ def _first(*instants: datetime | None) -> datetime | None:
     return min((instant for instant in instants if instant is not None), default=None)
 
 
-def _by_uploads(now: datetime, hours: Sequence[datetime]) -> Select[Any]:
+def _soon(now: datetime) -> dict[str, datetime]:
+    return {f"expiring_{hours}h": now + timedelta(hours=hours) for hours in (1, 6)}
+
+
+def _by_uploads(now: datetime) -> Select[Any]:
+    """Of all paths, or of those that the caller picks."""
     has_id = uploads.c.state.in_((State.LIVE, State.RENEWING))
     is_good = has_id & (uploads.c.expires_at > now)
     waits = sources.c.state == SourceState.WAITING
@@ -131,7 +135,7 @@ def _by_uploads(now: datetime, hours: Sequence[datetime]) -> Select[Any]:
             func.count().label("number"),
             *(
                 func.count(case((counted & (uploads.c.expires_at <= until), 1))).label(name)
-                for name, until in zip("ab", hours, strict=True)
+                for name, until in _soon(now).items()
             ),
             func.min(case((is_good, uploads.c.expires_at))).label("next_expiry_at"),
             func.min(case((waits, sources.c.ready_at))).label("next_attempt_at"),

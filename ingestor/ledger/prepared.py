@@ -108,6 +108,7 @@ class _OnSqlite:
 
 
 def _maker_of_rows(columns: Sequence[ColumnElement[Any]]) -> Callable[[Sequence[Any]], Any]:
+    # mypy wants the names of a named tuple written out; these are a statement's columns, known when it is compiled.
     row: Any = namedtuple("Row", [str(column.key) for column in columns])  # type: ignore[misc]
     make: Callable[[Sequence[Any]], Any] = row._make
     return make

@@ -133,6 +133,6 @@ def _keep_fact(insert_into: Any) -> Any:
 
 
 _DIALECTS = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
-NEW_UPLOAD = Prepared(*(_new_upload(insert_into) for insert_into in _DIALECTS.values()))
+NEW_UPLOAD = Prepared(_new_upload(sqlite_insert), on_postgresql=_new_upload(postgresql_insert))
 TAKE: _Inserts = {name: _take(insert_into) for name, insert_into in _DIALECTS.items()}
 KEEP_FACT: _Inserts = {name: _keep_fact(insert_into) for name, insert_into in _DIALECTS.items()}

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("report.md")
@@ -46,21 +48,26 @@ def bars(text: str) -> Iterator[Bar]:
 
 
 def plot(shown: list[Bar]) -> str:
-    """Bars with a line at 1, where the peer is; what is longer than the plot is cut off there."""
-    height = _ROW_PX * (len(shown) + 1)
+    """Bars below their parts, with a line at 1, where the peer is; what is longer than the plot is cut off there."""
+    parts = {part: list(of) for part, of in groupby(shown, key=attrgetter("part"))}
+    height = _ROW_PX * (len(shown) + len(parts) + 1)
     scale = (_WIDTH_PX - _NAME_PX - 60) / _FULL
     drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH_PX}" height="{height}" font-family="sans-serif" '
         'font-size="11"><rect width="100%" height="100%" fill="white"/>'
     ]
-    for number, bar in enumerate(shown):
-        y = _ROW_PX * number + 6
-        length = min(bar.ratio, _FULL) * scale
-        drawn.append(
-            f'<text x="{_NAME_PX - 6}" y="{y + 10}" text-anchor="end">{escape(bar.what)}</text>'
-            f'<rect x="{_NAME_PX}" y="{y}" width="{length:.0f}" height="12" fill="#4878a8"/>'
-            f'<text x="{_NAME_PX + length + 4:.0f}" y="{y + 10}">{bar.ratio:.2f}</text>'
-        )
+    y = 6
+    for part, of in parts.items():
+        drawn.append(f'<text x="6" y="{y + 10}" font-weight="bold">{escape(part)}</text>')
+        y += _ROW_PX
+        for bar in of:
+            length = min(bar.ratio, _FULL) * scale
+            drawn.append(
+                f'<text x="{_NAME_PX - 6}" y="{y + 10}" text-anchor="end">{escape(bar.what)}</text>'
+                f'<rect x="{_NAME_PX}" y="{y}" width="{length:.0f}" height="12" fill="#4878a8"/>'
+                f'<text x="{_NAME_PX + length + 4:.0f}" y="{y + 10}">{bar.ratio:.2f}</text>'
+            )
+            y += _ROW_PX
     one = _NAME_PX + scale
     drawn.append(f'<line x1="{one:.0f}" y1="0" x2="{one:.0f}" y2="{height}" stroke="#b03030"/></svg>\n')
     return "\n".join(drawn)

@@ -41,9 +41,9 @@ def test_every_row_with_a_ratio_is_a_bar() -> None:
 
 
 def test_the_plot_is_xml_with_every_bar() -> None:
-    drawn = ElementTree.fromstring(plot([*bars(TEXT), Bar(part="", what="far", ratio=40.0)]))
+    drawn = ElementTree.fromstring(plot([*bars(TEXT), Bar(part="Else", what="far", ratio=40.0)]))
     texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    assert texts == ["3 x a", "0.25", "ours & <more>", "1.00", "far", "40.00"]
+    assert texts == ["Flow", "3 x a", "0.25", "Quota", "ours & <more>", "1.00", "Else", "far", "40.00"]
     bars_drawn = [element for element in drawn if element.tag.endswith("rect")][1:]
     right = max(float(bar.get("x", 0)) + float(bar.get("width", 0)) for bar in bars_drawn)
     assert right < float(drawn.get("width", 0))

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["aiohttp", "yarl", "tenacity", "urllib.request"])
+@pytest.mark.parametrize("module", ["aiohttp", "yarl", "urllib.request"])
 def test_what_only_a_request_needs_is_imported_with_the_first_request(module: str) -> None:
     code = (
         "import sys; from ingestor.files_api import ApiKey, Breaker, HttpFilesApi, ResilientFilesApi; "

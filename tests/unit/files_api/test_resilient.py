@@ -86,14 +86,6 @@ async def test_what_goes_well_goes_straight_through(kit: Kit, tmp_path: Path) ->
     assert kit.observer.notices == []
 
 
-async def test_what_goes_well_costs_no_retry_loop(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenacity.AsyncRetrying", None)
-    await kit.api.upload(an_upload(tmp_path))
-    kit.inner.script(DOWN)
-    with pytest.raises(TypeError):
-        await kit.api.upload(an_upload(tmp_path))
-
-
 async def test_server_faults_are_tried_again_under_the_same_key(kit: Kit, tmp_path: Path) -> None:
     kit.inner.script(DOWN, DOWN, ApiAnswerInvalid("not JSON"))
     seconds, _ = await kit.seconds(kit.api.upload(an_upload(tmp_path)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,14 @@ class Shelf:
         """By folder and state; the same as when every path is looked at together with its upload."""
         stands = await self.reader.stands()
         for folder in {stand.folder for stand in stands}:
-            every = overview._by_uploads(self.clock.now(), self._hours()).where(sources.c.folder == folder)
+            every = overview._by_uploads(self.clock.now()).where(sources.c.folder == folder)
             rows = await self.reader._read(lambda connection, every=every: connection.execute(every).all())
-            assert {row.shown: (row.number, row.a, row.b, row.next_attempt_at) for row in rows} == {
+            assert {row.shown: (row.number, row.expiring_1h, row.expiring_6h, row.next_attempt_at) for row in rows} == {
                 stand.state: (stand.number, stand.expiring_1h, stand.expiring_6h, stand.next_attempt_at)
                 for stand in stands
                 if stand.folder == folder
             }
         return {(stand.folder, stand.state): stand.number for stand in stands}
-
-    def _hours(self) -> list[datetime]:
-        return [self.clock.now() + timedelta(hours=number) for number in (1, 6)]
 
 
 @pytest.fixture

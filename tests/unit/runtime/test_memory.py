@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
+from ingestor.ports import Ledger
 from ingestor.runtime.memory import SECONDS, SELDOM_ROUNDS, Memory
 from tests.fakes import FakeClock
 
@@ -19,7 +21,8 @@ class Facts:
 async def test_what_is_large_is_saved_once_a_minute_and_at_the_end() -> None:
     clock, ledger, now = FakeClock(), Facts(), {"small": 0, "large": 0}
     facts = {name: lambda name=name: now[name] for name in now}
-    memory = Memory({"small": facts["small"]}, seldom={"large": facts["large"]}, ledger=ledger, clock=clock)  # type: ignore[arg-type]
+    often, seldom = {"small": facts["small"]}, {"large": facts["large"]}
+    memory = Memory(often, seldom=seldom, ledger=cast(Ledger, ledger), clock=clock)
     running = asyncio.create_task(memory.run())
     for _ in range(SELDOM_ROUNDS):
         now = {name: value + 1 for name, value in now.items()}
