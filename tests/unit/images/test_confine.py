@@ -20,7 +20,9 @@ print(refused)
 
 
 def confined(what: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", TRY.format(what=what)], capture_output=True, text=True, timeout=60)
+    # Unbuffered: what is printed before `os._exit` is told whatever the environment says.
+    command = [sys.executable, "-u", "-c", TRY.format(what=what)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 def lines(what: str) -> list[str]:
