@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from ingestor.images.headers import Header
+from ingestor.images.samples import Picture, Samples
 
 _PLAIN = ("L", "RGB", "RGBX", "RGBA", "CMYK", "LAB", "YCbCr", "HSV")
 _SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
@@ -23,12 +24,14 @@ _USUAL_GAMMA = (0.44, 0.47)
 # -- depth -----------------------------------------------------------------------------------------
 
 
-def to_eight_bits(image: Image.Image) -> tuple[Image.Image, list[str]]:
+def to_eight_bits(image: Picture) -> tuple[Picture, list[str]]:
     """The same picture with 8 bits a channel and no palette, in the colours it has, and warnings.
 
     L, RGB, RGBX, RGBA, or a colour space that `to_srgb` ends. Values of more bits are scaled, never clipped.
     """
     mode = image.mode
+    if isinstance(image, Samples):
+        return image, []
     if mode.startswith("I;16"):
         return _from_sixteen_bits(image), []
     if mode == "I":

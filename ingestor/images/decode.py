@@ -9,26 +9,30 @@ from PIL import Image
 from ingestor.images import damage, integrity, jpeg, webp
 from ingestor.images.ending import CERTAIN, is_cut_off
 from ingestor.images.headers import Header, Undecoded
+from ingestor.images.samples import Picture
 from ingestor.images.source import Source
 from ingestor.policy.sizing import Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    image: Image.Image
+    image: Picture
     shown: tuple[float, float]
     """Width and height of the picture therein: the last column and row may stand for less than a whole pixel."""
     odd: list[str]
 
 
-def pixels(source: Source, header: Header, undecoded: Undecoded, wanted: Size, level: str) -> Decoded:
+def pixels(
+    source: Source, header: Header, undecoded: Undecoded, wanted: Size, level: str, *, to_resize: bool
+) -> Decoded:
     """The first picture; a JPEG comes scaled down where that leaves it no smaller than `wanted`.
 
-    Raises `ImageRejected` and `SourceNotReady`. At `level` `strict`, damage that decoders pass silently is found too.
+    `to_resize`: it will be resized, and then may come as `Samples`. Raises `ImageRejected` and `SourceNotReady`. At
+    `level` `strict`, damage that decoders pass silently is found too.
     """
     with damage.told(source, header.format):
         if header.format.name == "JPEG":
-            return _jpeg(source, header, undecoded, wanted, strict=level == "strict")
+            return _jpeg(source, header, undecoded, wanted, strict=level == "strict", to_resize=to_resize)
         if level == "strict":
             if header.format.name in CERTAIN and is_cut_off(source, header.format):
                 raise damage.truncated(source)
@@ -39,10 +43,13 @@ def pixels(source: Source, header: Header, undecoded: Undecoded, wanted: Size, l
         return _whole(_loaded(undecoded))
 
 
-def _jpeg(source: Source, header: Header, undecoded: Undecoded, wanted: Size, *, strict: bool) -> Decoded:
+def _jpeg(
+    source: Source, header: Header, undecoded: Undecoded, wanted: Size, *, strict: bool, to_resize: bool
+) -> Decoded:
     scale = jpeg.scale(header.size, wanted)
+    decoded = jpeg.samples if to_resize else jpeg.decode
     try:
-        image, odd = jpeg.decode(source.whole(), scale.decoded, strict=strict)
+        image, odd = decoded(source.whole(), scale.decoded, strict=strict)
     except jpeg.NotReadHere:
         # Pillow's build of the same library reads kinds that the strict one does not.
         return _whole(_loaded(undecoded), ["this kind of JPEG could not be checked strictly"])

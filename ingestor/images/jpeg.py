@@ -10,10 +10,12 @@ import math
 import re
 from dataclasses import dataclass
 
+import numpy as np
 import simplejpeg
 from PIL import Image, ImageChops
 
 from ingestor.images import jpeg_markers
+from ingestor.images.samples import Picture, Samples
 from ingestor.policy.sizing import Size
 
 CHECK_FACTOR = 8
@@ -58,14 +60,22 @@ def decode(data: bytes, size: Size, *, strict: bool) -> tuple[Image.Image, list[
 
     The pixels are not copied again. Raises like `check`, if `strict`.
     """
-    if strict and _damage_of_a_progressive(data) is None:
-        with contextlib.suppress(ValueError):
-            return _decoded(data, size, strict=True), []
-    odd = check(data) if strict else []
-    try:
-        return _decoded(data, size, strict=False), odd
-    except ValueError as error:
-        raise NotReadHere(str(error)) from error
+    kind = _kind(data)
+    space, mode = _MODES.get(kind, ("RGBX", "RGBX"))
+    pixels, odd = _decoded(data, space, size, strict=strict)
+    height, width = pixels.shape[:2]
+    image = Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
+    # Adobe stores CMYK inverted; that others do not is nowhere told, and browsers and Pillow expect it of all.
+    return ImageChops.invert(image) if mode == "CMYK" else image, odd
+
+
+def samples(data: bytes, size: Size, *, strict: bool) -> tuple[Picture, list[str]]:
+    """Like `decode`, for a picture that is about to be made smaller: with less memory, where there is a way."""
+    if (kind := _kind(data)) not in ("Gray", "YCbCr", "RGB"):
+        return decode(data, size, strict=strict)
+    space, mode = _MODES.get(kind, ("RGB", "RGB"))
+    pixels, odd = _decoded(data, space, size, strict=strict)
+    return Samples(mode, pixels), odd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +100,21 @@ def scale(size: Size, wanted: Size) -> Scale:
     return Scale(decoded=size, shown=(size.width, size.height))
 
 
-def _decoded(data: bytes, size: Size, *, strict: bool) -> Image.Image:
-    kind = _kind(data)
-    space, mode = _MODES.get(kind, ("RGBX", "RGBX"))
-    pixels = simplejpeg.decode_jpeg(data, space, min_width=size.width, min_height=size.height, strict=strict)
-    height, width = pixels.shape[:2]
-    image = Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
-    # Adobe stores CMYK inverted; that others do not is nowhere told, and browsers and Pillow expect it of all.
-    return ImageChops.invert(image) if mode == "CMYK" else image
+def _decoded(data: bytes, space: str, size: Size, *, strict: bool) -> tuple[np.ndarray, list[str]]:
+    def pixels(*, strict: bool) -> np.ndarray:
+        found: np.ndarray = simplejpeg.decode_jpeg(
+            data, space, min_width=size.width, min_height=size.height, strict=strict
+        )
+        return found
+
+    if strict and _damage_of_a_progressive(data) is None:
+        with contextlib.suppress(ValueError):
+            return pixels(strict=True), []
+    odd = check(data) if strict else []
+    try:
+        return pixels(strict=False), odd
+    except ValueError as error:
+        raise NotReadHere(str(error)) from error
 
 
 def _kind(data: bytes) -> str:

@@ -132,20 +132,17 @@ def has_hole(data: bytes) -> bool:
     There most bits only correct a value by one: the decoder reads whatever stands there, and falls into step again
     behind it. That so many corrections in a row are zero does not happen.
     """
-    return any(
-        segment.marker == SOS
-        and len(segment.body) >= 4
-        and segment.body[-3] > 0
-        and segment.body[-1] >> 4 > 0
-        and data.find(_HOLE, segment.end, segment.data_end) >= 0
-        for segment in segments(data)
-    )
+    for segment in segments(data):
+        if segment.marker in FRAMES and segment.marker not in PROGRESSIVE:
+            return False
+        is_refinement = segment.marker == SOS and len(segment.body) >= 4 and segment.body[-3] > 0
+        if is_refinement and segment.body[-1] >> 4 and data.find(_HOLE, segment.end, segment.data_end) >= 0:
+            return True
+    return False
 
 
 def scan_count(data: bytes, most: int) -> int:
     """How many scans the first picture has; `most` where there are as many or more."""
-    if data.count(b"\xff\xda") < most:
-        return min(most, data.count(b"\xff\xda"))
     count = 0
     for segment in segments(data):
         count += segment.marker == SOS

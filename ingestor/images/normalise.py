@@ -22,6 +22,7 @@ from ingestor.images.headers import Header, Undecoded
 from ingestor.images.lighten import Lightened, lightened
 from ingestor.images.plan import Plan, plan
 from ingestor.images.profile import profile
+from ingestor.images.samples import Picture
 from ingestor.images.sniffing import format_of
 from ingestor.images.source import Source, opened
 from ingestor.images.style import JpegStyle
@@ -144,13 +145,14 @@ class _Made:
 
 
 def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules) -> _Made:
-    image, shown, odd = _pixels(file, header, undecoded, what, rules)
+    picture, shown, odd = _pixels(file, header, undecoded, what, rules)
     file.forget()
     if what.first_frame and rules.animation == "keep":
         odd.append("it moves, but can only be sent still: its first frame was taken")
-    without_loss = _came_without_loss(file, header, image)
-    image, odd_depth = colour.to_eight_bits(image)
-    image = shape.resized(image, what.box, shown, light=rules.light)
+    without_loss = _came_without_loss(file, header, picture)
+    picture, odd_depth = colour.to_eight_bits(picture)
+    image = shape.resized(picture, what.box, shown, light=rules.light)
+    del picture
     image, colour_changed, odd_colour = colour.to_srgb(image, header)
     image = shape.turned(image, what.orientation)
     image.info.clear()
@@ -183,18 +185,18 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
 
 def _pixels(
     file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules
-) -> tuple[Image.Image, tuple[float, float], list[str]]:
+) -> tuple[Picture, tuple[float, float], list[str]]:
     # Taken apart here, so that nothing but the caller's variable holds the pixels.
     # A JPEG that is made smaller while it is decoded is averaged as it is stored.
     wanted = what.box if rules.light == "encoded" else header.size
-    decoded = decode.pixels(file, header, undecoded, wanted, rules.integrity)
+    decoded = decode.pixels(file, header, undecoded, wanted, rules.integrity, to_resize=what.must_resize)
     return decoded.image, decoded.shown, decoded.odd
 
 
-def _came_without_loss(file: Source, header: Header, image: Image.Image) -> bool:
+def _came_without_loss(file: Source, header: Header, picture: Picture) -> bool:
     """Whether it is a picture of few colours, or a lossless WebP: lossy coding would be seen, or be the first."""
     lossless_webp = header.format.name == "WEBP" and b"VP8L" in file.head
-    return image.mode in ("P", "PA", "1") or header.format.name == "GIF" or lossless_webp
+    return picture.mode in ("P", "PA", "1") or header.format.name == "GIF" or lossless_webp
 
 
 def _style(header: Header, what: Plan) -> JpegStyle:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from ingestor.images import resample, shape
+from ingestor.images.samples import Samples
 from ingestor.policy.sizing import Size
 from tests import image_kit as kit
 
@@ -88,20 +89,39 @@ def test_every_flat_value_stays_what_it_is():
         assert shape.resized(Image.new("L", (90, 60), value), Size(37, 25), light="linear").getextrema() == (value,) * 2
 
 
-def test_bands_and_buffers_change_no_pixel(monkeypatch):
-    photo, box = kit.photograph(700, 470), Size(301, 203)
-    whole = shape.resized(photo, box, light="linear").tobytes()
+@pytest.mark.parametrize("light", ["encoded", "linear"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK", "LAB"])
+def test_how_the_work_is_divided_changes_no_pixel(monkeypatch, mode, light):
+    photo = kit.photograph(700, 470).copy()
+    photo.putalpha(photo.getchannel(1))
+    image = photo if mode == "RGBA" else photo.convert("RGB")
+    image = Image.merge("LAB", image.split()) if mode == "LAB" else image.convert(mode)
+    box = Size(301, 203)
+    whole = shape.resized(image, box, light=light).tobytes()
     monkeypatch.setattr(resample, "_BAND_PIXELS", 301 * 32)
     monkeypatch.setattr(resample, "_BUFFER_SAMPLES", 700 * 3 * 5)
-    assert shape.resized(photo, box, light="linear").tobytes() == whole
+    assert shape.resized(image, box, light=light).tobytes() == whole
+
+
+def test_rows_are_given_back_as_they_are_used_up(monkeypatch):
+    monkeypatch.setattr(resample, "_BAND_PIXELS", 301 * 32)
+    pixels = np.asarray(kit.photograph(700, 470)).copy()
+    meant = shape.resized(Image.fromarray(pixels), Size(301, 203)).tobytes()
+    samples, left = Samples("RGB", pixels), []
+    let_go = samples.let_go
+    monkeypatch.setattr(samples, "let_go", lambda first: (left.append(first), let_go(first)))
+    assert shape.resized(samples, Size(301, 203)).tobytes() == meant
+    assert left == sorted(left, reverse=True)
+    assert len(left) == 4
+    assert left[-1] == 0
 
 
 def test_no_sum_can_leave_the_numbers_that_floats_hold_exactly():
     largest = 0.0
     for size, wanted in ((4500, 4096), (4000, 1333), (700, 699), (9000, 97)):
         for block in resample._blocks(size, size, wanted, 16):
-            assert (block.weights.sum(axis=1) == 1024).all()
-            largest = max(largest, float(np.abs(block.weights).sum(axis=1).max()))
+            assert (block.weights.sum(axis=0) == 1024).all()
+            largest = max(largest, float(np.abs(block.weights).sum(axis=0).max()))
     assert 255 * 32 * largest < 1 << 24
 
 

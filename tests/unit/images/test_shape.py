@@ -17,28 +17,9 @@ def test_the_result_is_that_of_lanczos_in_floating_point(mode, box):
     meant = kit.lanczos_in_float(image, (box.width, box.height))
     if mode == "L":
         result = result[..., None]
+    meant = meant[..., : result.shape[-1]]  # of RGBX there is RGB left
     assert np.abs(result - meant).mean() < 0.6
     assert np.abs(result - meant).max() <= 6
-
-
-def test_bands_leave_no_seam(monkeypatch):
-    image, box = kit.photograph(700, 470), Size(500, 336)
-    whole = np.asarray(shape.resized(image, box)).astype(int)
-    monkeypatch.setattr(shape, "_BAND_PIXELS", 500 * 17)
-    banded = np.asarray(shape.resized(image, box)).astype(int)
-    assert np.abs(banded - whole).max() <= 3
-    seams = np.abs(np.diff(banded - whole, axis=0)).mean(axis=(1, 2))
-    assert seams[16::17].mean() <= seams.mean() + 0.1
-
-
-def test_bands_leave_no_seam_where_alpha_is_premultiplied(monkeypatch):
-    photo = kit.photograph(700, 470)
-    image = Image.merge("RGBA", (*photo.split(), photo.getchannel(1)))
-    box = Size(500, 336)
-    whole = np.asarray(shape.resized(image, box).convert("RGBa")).astype(int)
-    monkeypatch.setattr(shape, "_BAND_PIXELS", 500 * 17)
-    banded = np.asarray(shape.resized(image, box).convert("RGBa")).astype(int)
-    assert np.abs(banded - whole).max() <= 3
 
 
 def test_transparent_black_leaves_no_dark_fringe():

@@ -35,6 +35,12 @@ def test_what_was_meant_is_recognised(name, size):
     verify.check(fitted(name, WRITERS[name](image), size), verify.look_of(image), "a.jpg")
 
 
+def test_noise_at_the_lowest_quality_is_recognised_after_it_was_made_smaller_once_more():
+    image = kit.noise(128, 128)
+    small = image.resize((83, 83))
+    verify.check(fitted("WEBP", encode.webp(small, 1), (83, 83)), verify.look_of(image), "a.jpg")
+
+
 @pytest.mark.parametrize(
     "image",
     [
