@@ -47,21 +47,22 @@ class Undecoded:
         return self._pictures.pop()
 
 
-def read(source: Source, row: Format, rules: NormaliseRules) -> tuple[Header, Undecoded]:
-    """The header. Raises `ImageRejected` (too large, unsupported, damaged) and `SourceNotReady` (cut off)."""
+def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = False) -> tuple[Header, Undecoded]:
+    """The header. Raises `ImageRejected` (too large, unsupported, damaged) and `SourceNotReady` (cut off).
+
+    `alone`: nothing will be decoded, and no more is read than the header.
+    """
     _import(source, row)
     if (early := _size_before_opening(source, row)) is not None:
         _check_pixels(source, early, rules)
     with damage.told(source, row):
         # Not `Image.open`, which keeps to itself why a plugin refuses a file.
         factory, _ = Image.OPEN[row.name]
-        picture = factory(source.stream(), "")
+        picture = factory(source.head_stream() if alone else source.stream(), "")
         size = Size(*picture.size)
         _check_pixels(source, size, rules)
-        if row.name == "JPEG" and jpeg_markers.scan_count(source.whole(), jpeg.MOST_SCANS) >= jpeg.MOST_SCANS:
-            raise ImageRejected(
-                "decompression_bomb", f"{source.name}: has {jpeg.MOST_SCANS} scans or more; no camera or program does"
-            )
+        if row.name == "JPEG" and not alone:
+            _check_scans(source)
         carried = attached.of(picture, row)
         header = Header(
             format=row,
@@ -101,6 +102,13 @@ def _check_pixels(source: Source, size: Size, rules: NormaliseRules) -> None:
         raise ImageRejected(
             "decompression_bomb",
             f"{source.name}: {source.size_bytes:,} bytes claim to be {size}; an image with anything on it is larger",
+        )
+
+
+def _check_scans(source: Source) -> None:
+    if jpeg_markers.scan_count(source.whole(), jpeg.MOST_SCANS) >= jpeg.MOST_SCANS:
+        raise ImageRejected(
+            "decompression_bomb", f"{source.name}: has {jpeg.MOST_SCANS} scans or more; no camera or program does"
         )
 
 

@@ -76,8 +76,11 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
     """The image made fit: itself where it complies, else a new file named after `spool_stem`.
 
     `began` is when the work began, by `time.perf_counter`. Raises `ImageRejected`, `SourceNotReady`, `DiskFault`.
+    Nothing is hashed (`sha256` is empty) where `integrity` is `header` and the file complies: then only that is read.
     """
     with opened(source, rules.max_pixels) as file:
+        if (payload := _by_header(file, rules, began)) is not None:
+            return payload
         header, undecoded = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
         if (light := lightened(file, header, undecoded, what, rules)) is not None:
@@ -102,6 +105,14 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
         warnings=tuple(made.odd),
         seconds=time.perf_counter() - began,
     )
+
+
+def _by_header(file: Source, rules: NormaliseRules, began: float) -> Payload | None:
+    """The file itself, where its header is all that is asked for; None where more has to be read."""
+    if rules.integrity != "header" or rules.metadata == "strip":
+        return None
+    header, _ = headers.read(file, format_of(file), rules, alone=True)
+    return _untouched(file, header, [], "", began) if plan(file, header, rules).passes else None
 
 
 def _untouched(file: Source, header: Header, odd: list[str], sha256: str, began: float) -> Payload:

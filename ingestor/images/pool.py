@@ -8,6 +8,7 @@ worker is killed. Here a slot is one process and one socket; a lost one is repla
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import secrets
 import time
@@ -54,6 +55,7 @@ class ImagePool:
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
         self._closed = False
+        self._name, self._numbers = secrets.token_hex(12), itertools.count()
 
     @property
     def worker_pids(self) -> tuple[int, ...]:
@@ -72,7 +74,7 @@ class ImagePool:
             self._idle += await asyncio.gather(*(self._start() for _ in range(missing)))
 
     async def normalise(self, source: Path, spool: Path) -> Payload:
-        stem = spool / f"{SPOOL_PREFIX}{secrets.token_hex(12)}"
+        stem = spool / f"{SPOOL_PREFIX}{self._name}-{next(self._numbers)}"
         try:
             task = {"do": "normalise", "source": path_to_text(source), "spool_stem": path_to_text(stem)}
             return await self._twice(task, source, stem)

