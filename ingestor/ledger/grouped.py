@@ -17,7 +17,6 @@ from ingestor.ledger.copying import NameOf, copy_all
 from ingestor.ledger.sql import P, SqlLedger, T
 from ingestor.ports import Clock
 
-
 _MANY = 4
 _LINGER_SECONDS = 0.001
 """After a group of many: most of those whose changes have just ended come back by then, and share the next flush."""
