@@ -18,7 +18,7 @@ from importlib import metadata
 
 from tests.benchmarks import report
 
-BENCHMARKS = ("throughput", "ledger", "quota", "images", "folder")
+BENCHMARKS = ("throughput", "ledger", "scale", "quota", "images", "folder")
 
 
 class _Both(io.TextIOBase):

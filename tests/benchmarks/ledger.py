@@ -1,30 +1,23 @@
-"""Ledger, manifest and the pass over known files, each against the least that could do it. Prints Markdown.
+"""Ledger and manifest, each against the least that could do it. Prints Markdown.
 
-python -m tests.benchmarks.ledger [--files 200000] [--rounds 3] [--folder DIR]
+python -m tests.benchmarks.ledger [--rounds 3] [--folder DIR]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import resource
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from ingestor.ledger import SqliteLedger
-from ingestor.model import FileIdentity, HistoryEntry, Lane, Purpose, Sighting, SourceFile
-from ingestor.settings import FolderSettings
-from ingestor.stages.discover import DropFolder
+from ingestor.model import FileIdentity, HistoryEntry, Lane, Sighting, SourceFile
 from ingestor.stages.manifest import Manifest, encode, manifest_line
 
 PER_DIRECTORY = 5_000
@@ -46,12 +39,9 @@ class SystemClock:
 
 def main() -> None:
     options = _options()
-    if options.scan:
-        _scan_here(Path(options.scan))
-        return
     with tempfile.TemporaryDirectory(prefix="ingestor-bench-", dir=options.folder) as folder:
         base = Path(folder)
-        print("## Ledger, manifest and scan\n")
+        print("## Ledger and manifest\n")
         print("| ledger and manifest | ours | plain | ratio |")
         print("|---|---|---|---|")
         _rate("commits, one by one", _changes(base, 1, options.rounds), _plain_commits(base, 1, options.rounds), "/s")
@@ -70,16 +60,12 @@ def main() -> None:
             _plain_lines(base, GROUP, options.rounds),
             "/s",
         )
-        print()
-        _pass_over_known_files(base, options.files, options.rounds)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=200_000, help="files in the tree of known files")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", help="where to make files; default: the system's temporary folder")
-    parser.add_argument("--scan", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -213,125 +199,6 @@ def _plain_lines(base: Path, group: int, rounds: int) -> float:
         return number / seconds
 
     return statistics.median(run() for _ in range(rounds))
-
-
-# -- a pass over known files -------------------------------------------------------------------------
-
-
-def _folder(tree: Path) -> DropFolder:
-    return DropFolder(FolderSettings(path=tree, name="bench", purpose=Purpose.REFERENCE))
-
-
-def _pass_over_known_files(base: Path, files: int, rounds: int) -> None:
-    tree = base / "tree"
-    _grow(tree, files)
-    asyncio.run(_know(tree, base / "known.db"))
-    found: list[_Cost] = []
-    ours: list[_Cost] = []
-    memory = 0
-    for _ in range(rounds):
-        found.append(_cost_of_find(tree))
-        told = json.loads(
-            subprocess.check_output([sys.executable, "-m", "tests.benchmarks.ledger", "--scan", str(base)])
-        )
-        assert told["live"] == files, told
-        ours.append(_Cost(told["seconds"], told["cpu_seconds"]))
-        memory = max(memory, told["peak_bytes"])
-    print(f"| a pass over {files:,} known files | seconds | against find | CPU seconds | against find | peak memory |")
-    print("|---|---|---|---|---|---|")
-    plain = _Cost(*(statistics.median(column) for column in zip(*found, strict=True)))
-    our = _Cost(*(statistics.median(column) for column in zip(*ours, strict=True)))
-    print(f"| `find -printf` | {plain.wall:.2f} | 1.00 | {plain.cpu:.2f} | 1.00 | |")
-    wall, cpu = our.wall / plain.wall, our.cpu / plain.cpu
-    print(f"| listing and ledger | {our.wall:.2f} | {wall:.2f} | {our.cpu:.2f} | {cpu:.2f} | {memory / 1e6:.0f} MB |")
-    subprocess.run(["cp", "-a", str(tree), str(base / "copy")], check=True)
-    from tests.benchmarks.peers import (
-        Rclone,  # late: it takes Pillow along, which would be counted as the scan's memory
-    )
-
-    rclone = Rclone()
-    costs = [rclone.copy(tree, base / "copy") for _ in range(rounds)]
-    seconds = statistics.median(cost.seconds for cost in costs)
-    peak = max(cost.peak_bytes for cost in costs)
-    print(f"| `{rclone.name}` to a copy | {seconds:.2f} | {seconds / plain.wall:.2f} | | | {peak / 1e6:.0f} MB |")
-
-
-class _Cost(NamedTuple):
-    """Seconds of the clock and of the processors: the latter are what a busy machine spoils least."""
-
-    wall: float
-    cpu: float
-
-
-def _grow(tree: Path, files: int) -> None:
-    for start in range(0, files, PER_DIRECTORY):
-        directory = tree / f"{start // PER_DIRECTORY:04d}"
-        directory.mkdir(parents=True)
-        for number in range(start, min(files, start + PER_DIRECTORY)):
-            os.close(os.open(directory / f"image-{number:07d}.jpg", os.O_WRONLY | os.O_CREAT, 0o600))
-
-
-async def _know(tree: Path, path: Path) -> None:
-    """A ledger that holds every file of the tree as live: written past the flow, which would take hours."""
-    ledger = SqliteLedger(path, SystemClock())
-    await ledger.open()
-    folder = _folder(tree)
-    await _walk(folder, ledger, lambda sightings: ledger.take(sightings, Lane.BACKFILL, None))
-    await ledger.close()
-    connection = sqlite3.connect(path)
-    until = int((datetime.now(UTC) + timedelta(days=1)).timestamp() * 1e6)
-    connection.execute(
-        "UPDATE sources SET state = 'done', live_until = ?, content_id = printf('%064x', inode), "
-        "listed_content_id = printf('%064x', inode), listed_generation = 0",
-        (until,),
-    )
-    connection.execute(
-        "INSERT INTO uploads "
-        "(content_id, digest, purpose, metadata, state, generation, file_id, expires_at, changed_at) "
-        "SELECT content_id, content_id, 'reference', '{}', 'live', 0, 'file_' || inode, ?, 0 FROM sources",
-        (until,),
-    )
-    connection.commit()
-    connection.close()
-
-
-def _cost_of_find(tree: Path) -> _Cost:
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    with open(os.devnull, "wb") as nowhere:
-        command = ["find", str(tree), "-type", "f", "-printf", r"%p %D %i %s %T@ %C@\n"]
-        subprocess.run(command, stdout=nowhere, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return _Cost(time.perf_counter() - began, cpu)
-
-
-async def _walk(folder: DropFolder, ledger: SqliteLedger, strange) -> int:
-    """Every file of a folder against the ledger, as a scan does it; how many were known."""
-    known = 0
-    async for piece in folder.pieces():
-        if not piece.marks.by_name:
-            continue
-        compared = await ledger.compare(folder.name, piece.directory, piece.marks, whole=piece.whole)
-        known += len(piece.marks.by_name) - len(compared.strangers)
-        if compared.strangers:
-            await strange(piece.named(compared.strangers))
-    return known
-
-
-def _scan_here(base: Path) -> None:
-    async def run() -> None:
-        ledger = SqliteLedger(base / "known.db", SystemClock())
-        await ledger.open()
-        began, cpu = time.perf_counter(), time.process_time()
-        live = await _walk(_folder(base / "tree"), ledger, lambda sightings: asyncio.sleep(0))
-        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
-        await ledger.close()
-        # Not `ru_maxrss`: that begins with what the process had that started this one.
-        status = Path("/proc/self/status").read_text()
-        peak = 1024 * int(status.split("VmHWM:")[1].split()[0])
-        print(json.dumps({"live": live, "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_bytes": peak}))
-
-    asyncio.run(run())
 
 
 if __name__ == "__main__":
