@@ -33,7 +33,6 @@ _CHECKED_AS = {"Gray": "GRAY", "YCbCr": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}
 _MODES = {"Gray": ("GRAY", "L"), "CMYK": ("CMYK", "CMYK"), "YCCK": ("CMYK", "CMYK")}
 
 _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
-_PADDING = frozenset(b"\0\xff\r\n\x1a ")
 _FEW_LEFT_OVER = 2
 
 
@@ -126,9 +125,15 @@ def _kind(data: bytes) -> str:
 
 
 def _damage_of_a_progressive(data: bytes) -> str | None:
-    """What no decoder tells: scans that never came, or came as zeros."""
+    """What no decoder tells: scans that never came, or came as zeros, or with a few bytes too many.
+
+    Other damage to the refinement of single coefficients can stay unseen: a decoder that falls into step again behind
+    it has read a file to the last bit that an encoder could have written.
+    """
     if jpeg_markers.lacks_refinement(data):
         return "the last refinements of the picture are missing"
+    if jpeg_markers.has_bits_left_over(data):
+        return "a refinement of the picture has more bytes than blocks"
     return "a part of its refinements is nothing but zeros" if jpeg_markers.has_hole(data) else None
 
 
@@ -164,6 +169,6 @@ def _without_padding(data: bytes, warning: str) -> bytes | None:
     if told is None:
         return None
     left_over = data[-2 - int(told[1]) : -2]
-    if len(left_over) > _FEW_LEFT_OVER and not _PADDING.issuperset(left_over):
+    if len(left_over) > _FEW_LEFT_OVER and not jpeg_markers.PADDING.issuperset(left_over):
         return None
     return data[: -2 - int(told[1])] + data[-2:]

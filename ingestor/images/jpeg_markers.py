@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ ICC = b"ICC_PROFILE\0"
 JFIF = b"JFIF\0"
 MPF = b"MPF\0"
 ADOBE = b"Adobe"
+
+PADDING = frozenset(b"\0\xff\r\n\x1a ")
+"""What programs fill up with."""
 
 # Starting with one literal byte, these run at the speed of memchr.
 _HOLE = bytes(256)
@@ -139,6 +143,61 @@ def has_hole(data: bytes) -> bool:
         if is_refinement and segment.body[-1] >> 4 and data.find(_HOLE, segment.end, segment.data_end) >= 0:
             return True
     return False
+
+
+def has_bits_left_over(data: bytes) -> bool:
+    """Whether a refinement of the mean values of a progressive picture has more bytes than it has blocks for.
+
+    Such a scan is one bit for each block: any bytes can be read, but its length is known. Each 0xFF in it is followed
+    by a byte that does not count; damage takes some of these away, and a few bytes are left over then, which decoders
+    have read ahead already and do not tell. What looks like padding is harmless.
+    """
+    parts: dict[int, tuple[int, int]] = {}
+    size, restart_interval = (0, 0), 0
+    for segment in segments(data):
+        body = segment.body
+        if segment.marker in FRAMES:
+            if segment.marker not in PROGRESSIVE - ARITHMETIC or len(body) < 6 + 3 * int.from_bytes(body[5:6]):
+                return False
+            size = struct.unpack_from(">xHH", body)
+            parts = {body[at]: (body[at + 1] & 15, body[at + 1] >> 4) for at in range(6, 6 + 3 * body[5], 3)}
+        elif segment.marker == DRI and len(body) == 2:
+            (restart_interval,) = struct.unpack(">H", body)
+        elif segment.marker == SOS and _refines_means(body) and all(size):
+            needed = _length_of_refinement(size, parts, body[1 : 1 + 2 * body[0] : 2], restart_interval)
+            stuffed = data.count(b"\xff\0", segment.end, segment.data_end)
+            left_over = max(0, segment.data_end - segment.end - stuffed - needed) if needed else 0
+            if not PADDING.issuperset(data[segment.data_end - left_over : segment.data_end]):
+                return True
+    return False
+
+
+def _refines_means(scan: bytes) -> bool:
+    return bool(scan) and len(scan) == 4 + 2 * scan[0] and scan[-3] == 0 and scan[-1] >> 4 > 0
+
+
+def _length_of_refinement(
+    size: tuple[int, int], parts: dict[int, tuple[int, int]], scanned: bytes, restart_interval: int
+) -> int:
+    """In bytes, restart markers included; 0 for what no encoder writes. `size` and factors: vertical, horizontal."""
+    factors = [parts.get(part, (0, 0)) for part in scanned]
+    if not factors or not all(all(pair) for pair in [*factors, *parts.values()]):
+        return 0
+    largest = [max(pair[axis] for pair in parts.values()) for axis in (0, 1)]
+    if len(factors) == 1:
+        # Alone, a component has the blocks that it needs, and none to fill up a unit of several components.
+        units = math.prod(_up(_up(size[axis] * factors[0][axis], largest[axis]), 8) for axis in (0, 1))
+        blocks = 1
+    else:
+        units = math.prod(_up(size[axis], 8 * largest[axis]) for axis in (0, 1))
+        blocks = sum(math.prod(pair) for pair in factors)
+    whole, rest = divmod(units, restart_interval or units)
+    length = whole * _up((restart_interval or units) * blocks, 8) + _up(rest * blocks, 8)
+    return length + 2 * (whole + bool(rest) - 1)
+
+
+def _up(value: int, divisor: int) -> int:
+    return -(-value // divisor)
 
 
 def scan_count(data: bytes, most: int) -> int:

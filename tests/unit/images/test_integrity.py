@@ -64,6 +64,17 @@ def test_a_progressive_jpeg_that_ends_after_a_scan_is_found(made_fit):
         assert refused(made_fit, data[:behind_a_scan] + b"\xff\xd9") == "corrupt"
 
 
+def test_few_zeros_in_the_refinement_of_the_means_are_found(made_fit):
+    """They stand where one bit belongs to each block: every decoder takes them, and has two bytes left over."""
+    data = kit.jpeg(kit.photograph(1600, 1200, 7), quality=85, subsampling=0, progressive=True)
+    start = data.index(b"\xff\xda\0\x0c\3\1\0\2\0\3\0\0\0\x10") + 14
+    end = data.index(b"\xff\xc4", start)
+    places = [at for at in range(start, end - 512, 512) if b"\xff\0" in data[at + 1 : at + 511]]
+    assert len(places) > 10
+    for at in places:
+        assert refused(made_fit, data[:at] + bytes(512) + data[at + 512 :]) == "corrupt"
+
+
 def test_a_missing_end_marker_means_that_the_file_is_not_ready(made_fit):
     assert refused(made_fit, photo_jpeg()[:-2]) == "truncated"
 

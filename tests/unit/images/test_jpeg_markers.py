@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+from PIL import Image
+
 from ingestor.images import jpeg_markers
 from tests import image_kit as kit
 
@@ -55,3 +58,50 @@ def test_scans_are_counted_up_to_a_limit():
 def test_a_whole_progressive_picture_lacks_no_refinement_and_a_baseline_one_has_none():
     assert not jpeg_markers.lacks_refinement(kit.jpeg(kit.photograph(200, 100), progressive=True))
     assert not jpeg_markers.lacks_refinement(kit.jpeg())
+
+
+LAYOUTS = {
+    "4:2:0": {},
+    "4:2:2": {"subsampling": 1},
+    "4:4:4": {"subsampling": 0},
+    "restarts": {"restart_marker_blocks": 7},
+    "restart rows": {"restart_marker_rows": 1, "subsampling": 0},
+}
+
+
+def refinement_of_means(data: bytes) -> jpeg_markers.Segment:
+    scans = [segment for segment in jpeg_markers.segments(data) if segment.marker == jpeg_markers.SOS]
+    return next(scan for scan in scans if scan.body[-3] == 0 and scan.body[-1] >> 4)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("size", [(3, 2), (8, 8), (17, 9), (200, 100), (333, 517)])
+def test_the_refinement_of_the_means_has_as_many_bytes_as_its_blocks_need(mode, layout, size):
+    image = kit.photograph(*size).convert(mode)
+    data = kit.jpeg(image, progressive=True, **({} if mode != "RGB" and "4" in layout else LAYOUTS[layout]))
+    assert not jpeg_markers.has_bits_left_over(data)
+    end = refinement_of_means(data).data_end
+    assert jpeg_markers.has_bits_left_over(data[:end] + b"\x17" + data[end:])
+
+
+def test_padding_behind_the_refinement_of_the_means_is_harmless():
+    data = kit.jpeg(kit.photograph(200, 100), progressive=True)
+    end = refinement_of_means(data).data_end
+    for padding in (b"\0", b"\0" * 9, b"\xff\xff", b"\r\n"):
+        assert not jpeg_markers.has_bits_left_over(data[:end] + padding + data[end:])
+
+
+def test_only_what_is_progressive_and_tells_its_size_has_a_known_length():
+    data = kit.jpeg(kit.photograph(200, 100), progressive=True)
+    end = refinement_of_means(data).data_end
+    longer = data[:end] + b"\x17" + data[end:]
+    frame = data.index(b"\xff\xc2")
+    arithmetic = longer[:frame] + b"\xff\xca" + longer[frame + 2 :]
+    height_to_come = longer[: frame + 5] + b"\0\0" + longer[frame + 7 :]
+    no_factors = longer[: frame + 11] + b"\0" + longer[frame + 12 :]
+    no_frame = b"\xff\xd8\xff\xc2\0\2"
+    for other in (arithmetic, height_to_come, no_factors, no_frame, kit.jpeg(), b"\xff\xd8"):
+        assert not jpeg_markers.has_bits_left_over(other)
+    flat = kit.jpeg(Image.new("RGB", (3000, 2000), "black"), progressive=True)
+    assert not jpeg_markers.has_bits_left_over(flat)
