@@ -247,14 +247,41 @@ def palette_png(depth: int = 8, *, transparent: bool = False) -> bytes:
 # -- TIFF ------------------------------------------------------------------------------------------
 
 
-def tiff(samples: np.ndarray, photometric: int, *, order: str = "<", planar: int = 1, kind: int = 1) -> bytes:
-    """An uncompressed TIFF of `samples` (height, width, channels). `kind` is SampleFormat: 1 unsigned, 3 float."""
+def tiff(
+    samples: np.ndarray,
+    photometric: int,
+    *,
+    order: str = "<",
+    planar: int = 1,
+    kind: int = 1,
+    packed: int = 1,
+    predictor: int = 1,
+    tile: int = 0,
+    rows: int = 0,
+    more: Iterable[tuple[int, int]] = (),
+) -> bytes:
+    """A TIFF of `samples` (height, width, channels). `kind` is SampleFormat: 1 unsigned, 3 float.
+
+    `packed` is the compression; `tile` the side of tiles, `rows` those of a strip (else all); `more`: other tags.
+    """
     height, width, channels = samples.shape
     bits = samples.dtype.itemsize * 8
     stored = samples.astype(samples.dtype.newbyteorder(order))
-    planes = [stored] if planar == 1 else [stored[..., channel] for channel in range(channels)]
-    strips = [plane.tobytes() for plane in planes]
-    count = 11
+    planes = [stored] if planar == 1 else [stored[..., channel, None] for channel in range(channels)]
+    rows = rows or height
+    if tile:
+        right, below = -width % tile, -height % tile
+        planes = [np.pad(plane, ((0, below), (0, right), (0, 0))) for plane in planes]
+    parts = [
+        plane[top : top + (tile or rows), left : left + (tile or width)]
+        for plane in planes
+        for top in range(0, height, tile or rows)
+        for left in range(0, width, tile or width)
+    ]
+    strips = [_tiff_packed(_tiff_predicted(part, predictor), packed) for part in parts]
+    tags = [*more, *([(317, predictor)] if predictor != 1 else [])]
+    tags += [(322, tile), (323, tile)] if tile else [(278, rows)]
+    count = 10 + len(tags)
     extra_at = 8 + 2 + 12 * count + 4
     extra = b""
 
@@ -270,24 +297,57 @@ def tiff(samples: np.ndarray, photometric: int, *, order: str = "<", planar: int
     def entry(tag: int, letter: str, numbers: list[int]) -> bytes:
         return struct.pack(order + "HHI", tag, 3 if letter == "H" else 4, len(numbers)) + values(letter, numbers)
 
-    data_at = extra_at + 256
+    data_at = extra_at + 256 + 8 * len(strips)
     offsets = [data_at + sum(len(strip) for strip in strips[:place]) for place in range(len(strips))]
     entries = [
         entry(256, "I", [width]),
         entry(257, "I", [height]),
         entry(258, "H", [bits] * channels),
-        entry(259, "H", [1]),
+        entry(259, "H", [packed]),
         entry(262, "H", [photometric]),
-        entry(273, "I", offsets),
+        entry(324 if tile else 273, "I", offsets),
         entry(277, "H", [channels]),
-        entry(278, "I", [height]),
-        entry(279, "I", [len(strip) for strip in strips]),
+        entry(325 if tile else 279, "I", [len(strip) for strip in strips]),
         entry(284, "H", [planar]),
         entry(339, "H", [kind] * channels),
+        *(entry(tag, "I" if tag == 278 else "H", [value]) for tag, value in tags),
     ]
+    entries.sort(key=lambda entry: struct.unpack(order + "H", entry[:2]))
     mark = b"II*\0" if order == "<" else b"MM\0*"
     directory = mark + struct.pack(order + "IH", 8, count) + b"".join(entries) + struct.pack(order + "I", 0)
     return (directory + extra).ljust(data_at, b"\0") + b"".join(strips)
+
+
+def _tiff_predicted(part: np.ndarray, predictor: int) -> bytes:
+    """Differences to the sample on the left; with 3, of the bytes of floats, the most significant ones first."""
+    rows, columns, channels = part.shape
+    size = part.dtype.itemsize
+    if predictor == 1:
+        return part.tobytes()
+    if predictor == 2:
+        words = part.view(part.dtype.str.replace("f", "u"))
+        native = words.astype(words.dtype.newbyteorder("="))
+        native[:, 1:] -= native[:, :-1].copy()
+        return native.astype(words.dtype).tobytes()
+    big = np.ascontiguousarray(part.astype(part.dtype.newbyteorder(">"))).view(np.uint8)
+    split = big.reshape(rows, columns * channels, size).transpose(0, 2, 1).reshape(rows, -1).copy()
+    split[:, channels:] -= split[:, :-channels].copy()
+    return split.tobytes()
+
+
+def _tiff_packed(data: bytes, packed: int) -> bytes:
+    if packed == 8:
+        return zlib.compress(data)
+    if packed == 5:
+        row = saved(Image.frombytes("L", (len(data), 1), data), "TIFF", compression="tiff_lzw")
+        with Image.open(io.BytesIO(row)) as image:
+            (at,), (length,) = image.tag_v2[273], image.tag_v2[279]
+        return row[at : at + length]
+    return data
+
+
+def float_tiff(kind: str = "f4", **options: object) -> bytes:
+    return tiff((rgb_samples() / 255).astype(kind), 2, kind=3, **options)  # type: ignore[arg-type]
 
 
 # -- the rest --------------------------------------------------------------------------------------
@@ -394,6 +454,15 @@ SAMPLES: tuple[Sample, ...] = (
     ),
     _of("TIFF grey 32 bit", "TIFF", lambda: tiff(grey_samples(8).astype(np.uint32) * 16843009, 1), grey=True),
     _of("TIFF float", "TIFF", lambda: tiff((grey_samples(8) / 255).astype(np.float32), 1, kind=3), grey=True),
+    _of("TIFF float RGB", "TIFF", float_tiff),
+    _of("TIFF float RGB big-endian planes", "TIFF", lambda: float_tiff(order=">", planar=2)),
+    _of("TIFF float RGB Deflate predictor 3", "TIFF", lambda: float_tiff(packed=8, predictor=3, rows=7)),
+    _of("TIFF float RGB LZW predictor 2", "TIFF", lambda: float_tiff(packed=5, predictor=2, rows=7)),
+    _of("TIFF float RGB tiles", "TIFF", lambda: float_tiff(tile=32, planar=2, packed=8, predictor=3, order=">")),
+    _of("TIFF half RGB", "TIFF", lambda: float_tiff("f2", packed=5, predictor=3)),
+    _of("TIFF double RGB", "TIFF", lambda: float_tiff("f8", tile=16, packed=8, predictor=2, order=">")),
+    _of("TIFF half grey", "TIFF", lambda: tiff((grey_samples(8) / 255).astype("f2"), 1, kind=3), grey=True),
+    _of("TIFF double grey", "TIFF", lambda: tiff((grey_samples(8) / 255).astype("f8"), 1, kind=3), grey=True),
     _of("TIFF CMYK", "TIFF", lambda: saved(quarters().convert("CMYK"), "TIFF")),
     _of("TIFF LZW", "TIFF", lambda: saved(quarters(), "TIFF", compression="tiff_lzw")),
     _of("TIFF Deflate", "TIFF", lambda: saved(quarters(), "TIFF", compression="tiff_adobe_deflate")),

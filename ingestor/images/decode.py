@@ -40,7 +40,8 @@ def pixels(
         if header.format.name == "WEBP":
             undecoded.take()
             return _whole(webp.decode(source.whole()))
-        return _whole(_loaded(undecoded))
+        picture = _loaded(undecoded)
+        return _whole(picture, getattr(picture, "odd", None))
 
 
 def _jpeg(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PIL import Image
@@ -57,7 +58,7 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
         _check_pixels(source, early, rules)
     with damage.told(source, row):
         # Not `Image.open`, which keeps to itself why a plugin refuses a file.
-        factory, _ = Image.OPEN[row.name]
+        factory = _factory(row)
         picture = factory(source.head_stream() if alone else source.stream(), "")
         size = Size(*picture.size)
         _check_pixels(source, size, rules)
@@ -75,6 +76,15 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
             attached=carried,
         )
         return header, Undecoded(picture)
+
+
+def _factory(row: Format) -> Callable[..., Image.Image]:
+    if row.name == "TIFF":
+        # Imported here: it brings Pillow's plugin, which most workers never need.
+        from ingestor.images.float_tiff import FloatTiffFile
+
+        return FloatTiffFile
+    return Image.OPEN[row.name][0]
 
 
 def _import(source: Source, row: Format) -> None:

@@ -65,7 +65,7 @@ FORMATS = (
     Format(name="BMP", title="BMP", suffixes=(".bmp", ".dib"), plugin="PIL.BmpImagePlugin"),
     Format(
         name="TIFF",
-        title="TIFF, BigTIFF: 1 to 16 bits, grey also 32 and float; CMYK, Lab; LZW, Deflate, JPEG, fax; several pages",
+        title="TIFF, BigTIFF: 1 to 16 bits, grey also 32; floats; CMYK, Lab; LZW, Deflate, JPEG, fax; several pages",
         suffixes=(".tif", ".tiff"),
         plugin="PIL.TiffImagePlugin",
         library="libtiff",

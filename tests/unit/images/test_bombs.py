@@ -108,6 +108,17 @@ def big_tiff_of_a_terabyte() -> bytes:
     return b"II+\0" + struct.pack("<HHQ", 8, 0, 16) + struct.pack("<Q", len(entries)) + b"".join(entries) + bytes(8)
 
 
+def float_tiff_with(wanted: dict[int, int], **options: int) -> bytes:
+    """A packed TIFF of floats some of whose entries, by tag, say something else."""
+    data = bytearray(kit.float_tiff(packed=8, **options))
+    (entries,) = struct.unpack_from("<H", data, 8)
+    for at in range(10, 10 + 12 * entries, 12):
+        (tag,) = struct.unpack_from("<H", data, at)
+        if tag in wanted:
+            struct.pack_into("<HHII", data, at, tag, 4, 1, wanted[tag])
+    return bytes(data)
+
+
 BOMBS = {
     "a PNG of 65535x65535": (huge_png, "too_many_pixels"),
     "a PNG whose text unpacks to 400 MB": (
@@ -142,6 +153,19 @@ BOMBS = {
     "a TIFF whose strip lies a terabyte away": (lambda: tiff_claiming(offset=0xFFFFFFF0), "truncated"),
     "a BigTIFF of a terabyte": (big_tiff_of_a_terabyte, None),
     "a TIFF nested 10,000 deep": (lambda: nested_tiff(10_000), None),
+    "a TIFF of floats of 4,000,000,000 pixels a side": (
+        lambda: float_tiff_with({256: 4_000_000_000, 257: 4_000_000_000}),
+        "too_many_pixels",
+    ),
+    "a TIFF of floats of 16000x16000 with nothing in it": (
+        lambda: float_tiff_with({256: 16000, 257: 16000, 278: 16000}),
+        "decompression_bomb",
+    ),
+    "a TIFF of floats of two billion channels": (lambda: float_tiff_with({277: 2_000_000_000}), "unsupported"),
+    "a TIFF of floats in tiles of 2^31 a side": (
+        lambda: float_tiff_with({322: 1 << 31, 323: 1 << 31}, tile=16),
+        "unsupported",
+    ),
     "a PPM of a terabyte": (lambda: b"P6 1000000 1000000 255\n" + bytes(100), "too_many_pixels"),
     "a QOI of 65535x65535": (
         lambda: b"qoif" + struct.pack(">II", SIDE, SIDE) + b"\3\0" + bytes(50),

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import io
+import itertools
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ingestor.errors import ImageRejected, SourceNotReady
+from ingestor.images import float_tiff
+from ingestor.images.float_tiff import FloatTiffFile
+from tests import image_kit as kit
+
+UNPACKED = [(1, 1), *itertools.product((5, 8), (1, 2, 3))]
+
+
+def loaded(data: bytes) -> FloatTiffFile:
+    image = FloatTiffFile(io.BytesIO(data))
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize(("packed", "predictor"), UNPACKED)
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("planar", [1, 2])
+@pytest.mark.parametrize("cut", [{}, {"rows": 5}, {"tile": 16}, {"tile": 32}], ids=str)
+def test_every_value_is_that_of_the_picture(kind, order, planar, packed, predictor, cut):
+    image = loaded(kit.float_tiff(kind, order=order, planar=planar, packed=packed, predictor=predictor, **cut))
+    assert image.mode == "RGB"
+    assert np.array_equal(np.asarray(image), np.asarray(kit.quarters()))
+    assert image.odd == []
+
+
+@pytest.mark.parametrize("predictor", [2, 3])
+def test_differences_are_written_as_libtiff_reads_them(predictor):
+    values = np.random.default_rng(3).random((20, 30, 1)).astype(np.float32)
+    data = kit.tiff(values, 1, kind=3, packed=8, predictor=predictor)
+    with Image.open(io.BytesIO(data)) as image:
+        assert np.array_equal(np.asarray(image), values[..., 0])
+
+
+@pytest.mark.parametrize("predictor", [1, 2, 3])
+def test_packed_grey_in_big_endian_order_is_read_here_as_pillow_swaps_it_twice(predictor):
+    samples = kit.grey_samples(8)
+    image = loaded(kit.tiff((samples / 255).astype("f4"), 1, kind=3, packed=8, predictor=predictor, order=">"))
+    assert image.mode == "L"
+    assert np.array_equal(np.asarray(image), samples[..., 0])
+
+
+def test_bands_have_no_seam(monkeypatch):
+    monkeypatch.setattr(float_tiff, "_BAND_SAMPLES", 500)
+    for packed, predictor in UNPACKED:
+        image = loaded(kit.float_tiff(packed=packed, predictor=predictor))
+        assert np.array_equal(np.asarray(image), np.asarray(kit.quarters()))
+
+
+def test_one_range_of_all_colours_is_scaled_with_a_warning(made_fit):
+    values = np.zeros((40, 60, 3), np.float32)
+    values[..., 0], values[..., 1] = -1.0, 3.0
+    values[..., 2] = 1.0
+    payload = made_fit(kit.tiff(values, 2, kind=3, planar=2))
+    assert any("-1 to 3" in warning for warning in payload.warnings)
+    with Image.open(payload.file) as image:
+        assert kit.close([image.convert("RGB").getpixel((30, 20))], [(0, 255, 128)], 6)
+
+
+def test_what_is_no_number_is_black_and_does_not_count_for_the_range():
+    values = np.ones((2, 2, 3), np.float32)
+    values[0, 0], values[0, 1], values[1, 0] = np.nan, np.inf, -np.inf
+    image = loaded(kit.tiff(values, 2, kind=3))
+    assert np.asarray(image)[..., 1].tolist() == [[0, 0], [0, 255]]
+    assert image.odd == []
+
+
+@pytest.mark.parametrize(("extra", "colour"), [(2, 64), (1, 128)], ids=["beside", "multiplied"])
+def test_alpha_is_clipped_and_does_not_count_for_the_range(extra, colour):
+    values = np.full((4, 4, 4), 0.25, np.float32)
+    values[..., 3] = 0.5
+    values[0, 0, 3] = 7.0
+    image = loaded(kit.tiff(values, 2, kind=3, more=[(338, extra)]))
+    assert image.mode == "RGBA"
+    assert image.getpixel((2, 2)) == (colour, colour, colour, 128)
+    assert image.getpixel((0, 0))[3] == 255
+    assert image.odd == []
+
+
+def test_grey_has_alpha_too(made_fit):
+    values = np.full((40, 60, 2), 0.5, np.float32)
+    values[:, 30:, 1] = 0.0
+    with Image.open(made_fit(kit.tiff(values, 1, kind=3, more=[(338, 2)])).file) as image:
+        assert kit.close([image.getpixel((10, 20))], [(128, 128, 128, 128)], 4)
+        assert image.getpixel((50, 20))[3] == 0
+
+
+def test_a_channel_that_means_nothing_is_left_out():
+    values = np.dstack([kit.rgb_samples() / 255, np.zeros((48, 64))]).astype(np.float32)
+    for planar in (1, 2):
+        image = loaded(kit.tiff(values, 2, kind=3, planar=planar, more=[(338, 0)]))
+        assert np.array_equal(np.asarray(image), np.asarray(kit.quarters()))
+
+
+def test_it_is_turned_as_it_says(made_fit):
+    with Image.open(made_fit(kit.float_tiff(more=[(274, 3)])).file) as image:
+        assert image.size == (64, 48)
+        assert kit.close(kit.corners(image), kit.QUADRANTS[::-1], 12)
+    assert loaded(kit.float_tiff(more=[(274, 6)])).size == (48, 64)
+
+
+def test_a_file_that_is_cut_off_is_waited_for(made_fit):
+    with pytest.raises(SourceNotReady) as caught:
+        made_fit(kit.float_tiff(packed=8)[:-10])
+    assert caught.value.reason == "truncated"
+
+
+@pytest.mark.parametrize("packed", [5, 8])
+def test_a_damaged_strip_is_told(made_fit, packed):
+    data = bytearray(kit.float_tiff(packed=packed))
+    data[-150:-20] = bytes([255]) * 130
+    with pytest.raises(ImageRejected) as caught:
+        made_fit(bytes(data))
+    assert caught.value.reason == "corrupt"
+
+
+def test_a_strip_that_unpacks_to_too_much_is_read_as_far_as_the_picture_goes(monkeypatch):
+    monkeypatch.setattr(kit, "_tiff_packed", lambda data, packed: zlib.compress(data + bytes(50_000_000)))
+    assert np.array_equal(np.asarray(loaded(kit.float_tiff(packed=8))), np.asarray(kit.quarters()))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"packed": 34925}, "compression 34925"),
+        ({"packed": 8, "predictor": 4}, "predictor 4"),
+        ({"more": [(266, 2)]}, "fill order 2"),
+    ],
+)
+def test_a_kind_that_is_not_read_is_named(made_fit, options, words, monkeypatch):
+    monkeypatch.setattr(kit, "_tiff_predicted", lambda part, predictor: part.tobytes())
+    with pytest.raises(ImageRejected, match=words) as caught:
+        made_fit(kit.float_tiff(**options))
+    assert caught.value.reason == "unsupported"
+
+
+def test_a_large_strip_that_only_libtiff_unpacks_is_refused(made_fit, monkeypatch):
+    monkeypatch.setattr(float_tiff, "_MOST_UNPACKED_BYTES", 1000)
+    with pytest.raises(ImageRejected, match="strips of 36,864 bytes"):
+        made_fit(kit.float_tiff(packed=5))
