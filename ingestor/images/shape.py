@@ -56,6 +56,9 @@ def _source(picture: Picture, shown: tuple[float, float]) -> resample.Source:
         if mode == "RGB":
             # As it stands in Pillow's memory, of which each pixel takes four bytes: leaving one out takes much longer.
             return np.frombuffer(part.tobytes("raw", "RGBX"), np.uint8).reshape(last - first, size.width, 4)
+        if mode == "LAB":
+            # Channel by channel, as Pillow counts with them: as a whole it gives a and b out signed.
+            return np.stack([np.asarray(channel) for channel in part.split()], axis=-1)
         return np.asarray(part).reshape(last - first, size.width, -1)
 
     return resample.Source(rows=rows, mode=mode, size=size, shown=shown)
