@@ -27,8 +27,8 @@ _ENVIRONMENT = {
     # Whole pictures go back to the system the moment they are freed: a third less memory at the peak, nearly none when
     # idle. Buffers are kept for the next use, and pictures come in huge pages: else a fifth of all time goes into
     # handing out pages.
-    "MALLOC_MMAP_THRESHOLD_": str(8 * 1024 * 1024),
-    "MALLOC_TRIM_THRESHOLD_": str(32 * 1024 * 1024),
+    "MALLOC_MMAP_THRESHOLD_": str(3 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 1024 * 1024),
     "MALLOC_ARENA_MAX": "1",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }

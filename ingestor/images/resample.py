@@ -1,4 +1,4 @@
-"""Lanczos by matrix products, which run several times as fast as a filter that goes from pixel to pixel.
+"""Lanczos by matrix products, which take half the time of a filter that goes from pixel to pixel.
 
 What is averaged are the values as they are stored, or the light that they stand for. All sums are of whole numbers
 below 2^24, which floats hold exactly: whatever order a processor adds them in, the pixels are the same, as the

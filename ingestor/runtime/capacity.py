@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ingestor.policy.forecast import Supply, forecast
 from ingestor.policy.intake import Intake, intake_of
@@ -27,11 +27,10 @@ async def too_many_to_renew(folders: Sequence[FolderSettings], per_minute: float
 
 async def would_expire(selections: Sequence[Selection], ledger: Ledger, clock: Clock, supply: Supply) -> str | None:
     """Why ids of a run over these would end before its last upload; None if they would not."""
-    uploads = 0
-    for selection in selections:
-        uploads += await _at_most(selection, ledger)
-    if forecast(uploads, supply).fits:
-        return None
+    # The cheapest question first: names alone are counted in a fifth of the time that it takes to judge them.
+    for count in (_files, _images):
+        if forecast(sum([await _at_most(selection, ledger, count) for selection in selections]), supply).fits:
+            return None
     uploads = 0
     for selection in selections:
         uploads += await _wanted(selection, ledger, clock)
@@ -46,13 +45,16 @@ async def would_expire(selections: Sequence[Selection], ledger: Ledger, clock: C
     )
 
 
-async def _at_most(selection: Selection, ledger: Ledger) -> int:
+Count = Callable[[DropFolder, str], int]
+
+
+async def _at_most(selection: Selection, ledger: Ledger, count: Count) -> int:
     """How many uploads a selection can cost, without asking about each file."""
     if selection.only is not None:
         directories, files = _parts(selection)
-        return len(files) + sum([await asyncio.to_thread(_images, selection.folder, inside) for inside in directories])
-    images = await asyncio.to_thread(_images, selection.folder)
-    return max(0, images - await ledger.count_done(selection.folder.name))
+        return len(files) + sum([await asyncio.to_thread(count, selection.folder, inside) for inside in directories])
+    found = await asyncio.to_thread(count, selection.folder, "")
+    return max(0, found - await ledger.count_done(selection.folder.name))
 
 
 def _parts(selection: Selection) -> tuple[list[str], list[str]]:
@@ -63,15 +65,23 @@ def _parts(selection: Selection) -> tuple[list[str], list[str]]:
     return directories, [path for path in selection.only if path not in directories]
 
 
+def _files(folder: DropFolder, inside: str = "") -> int:
+    """How many files there are, whatever they are called."""
+    return sum(len(files) for _, files in _listings(folder, inside))
+
+
 def _images(folder: DropFolder, inside: str = "") -> int:
     """How many files there are whose names are those of images."""
-    count = 0
+    return sum(folder.verdict(prefix + name) is None for prefix, files in _listings(folder, inside) for name in files)
+
+
+def _listings(folder: DropFolder, inside: str) -> Iterator[tuple[str, list[str]]]:
+    """Each directory that a scan enters, as the beginning of its files' paths, and their names."""
     for directory, names, files in os.walk(folder.root / inside, onerror=None, followlinks=False):
         here = os.path.relpath(directory, folder.root)
         prefix = "" if here == "." else f"{here}/"
         names[:] = [name for name in names if folder.settings.recursive and folder.enters(prefix + name)]
-        count += sum(folder.verdict(prefix + name) is None for name in files)
-    return count
+        yield prefix, files
 
 
 async def _wanted(selection: Selection, ledger: Ledger, clock: Clock) -> int:
