@@ -15,6 +15,7 @@ from PIL import Image
 from ingestor.errors import DiskFault, ImageRejected, SourceNotReady
 from ingestor.images import fitting
 from ingestor.images.normalise import normalise
+from ingestor.images.source import Source
 from ingestor.policy.formats import BY_NAME
 from ingestor.ports import NormaliseRules
 from tests import image_kit as kit
@@ -51,6 +52,23 @@ def test_compliant_bytes_are_not_touched(made_fit, sample):
     assert payload.mime_type == BY_NAME[sample.format].accepted_as
     assert payload.normalised == ()
     assert payload.profile == "as-is"
+
+
+def test_where_the_header_is_all_that_is_asked_for_nothing_else_is_read(write, tmp_path, monkeypatch):
+    monkeypatch.setattr(Source, "whole", lambda _: pytest.fail("it was read whole"))
+    source = write(kit.jpeg(kit.photograph(1200, 900)), "a.jpg")
+    payload = normalise(source, tmp_path / "stem", NormaliseRules(integrity="header"), 0.0)
+    assert payload.is_source
+    assert payload.sha256 == ""
+    assert (payload.width_px, payload.height_px) == (1200, 900)
+
+
+@pytest.mark.parametrize("rules", [{"longest_side_px": 300}, {"metadata": "strip"}])
+def test_what_has_to_change_is_read_whole_even_so(made_fit, rules):
+    data = kit.saved(kit.photograph(600, 450), "JPEG", exif=kit.exif(1))
+    payload = made_fit(data, integrity="header", **rules)
+    assert not payload.is_source
+    assert payload.sha256 == hashlib.sha256(payload.file.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
