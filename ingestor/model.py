@@ -116,6 +116,7 @@ class Payload:
     is_source: bool
     """True: `file` is the source itself, sent byte for byte; False: a spool file that is ours to delete."""
     sha256: Digest
+    """Of `file`; from a worker empty where it has not read all of it."""
     mime_type: str
     size_bytes: int
     width_px: int

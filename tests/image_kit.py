@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -244,6 +245,13 @@ def palette_png(depth: int = 8, *, transparent: bool = False) -> bytes:
     return png(index, depth, 3, chunks=chunks)
 
 
+def jpeg_of_many_scans() -> bytes:
+    """A thousand scans over a large picture: cheap to store, dear to decode."""
+    data = jpeg(Image.new("L", (4000, 4000)), progressive=True)
+    scan = data.rindex(b"\xff\xda")
+    return data[:scan] + data[scan:-2] * 1000 + b"\xff\xd9"
+
+
 # -- TIFF ------------------------------------------------------------------------------------------
 
 
@@ -346,8 +354,9 @@ def _tiff_packed(data: bytes, packed: int) -> bytes:
     return data
 
 
-def float_tiff(kind: str = "f4", **options: object) -> bytes:
-    return tiff((rgb_samples() / 255).astype(kind), 2, kind=3, **options)  # type: ignore[arg-type]
+def float_tiff(kind: str = "f4", **options: Any) -> bytes:
+    """The usual picture in floats; `options` as of `tiff`."""
+    return tiff((rgb_samples() / 255).astype(kind), 2, kind=3, **options)
 
 
 # -- the rest --------------------------------------------------------------------------------------

@@ -85,14 +85,19 @@ def _from_floats(image: Image.Image) -> tuple[Image.Image, list[str]]:
     """Floats mean 0 to 1; where they go beyond, the whole range is scaled, so that nothing is clipped."""
     low, high = 0.0, 1.0
     for band in _bands(image):
-        values = _finite(np.asarray(band))
+        values = finite(np.asarray(band))
         low, high = min(low, float(values.min())), max(high, float(values.max()))
     scale = 255.0 / (high - low)
-    odd = [f"values from {low:g} to {high:g} were scaled to those of a picture"] if (low, high) != (0.0, 1.0) else []
-    return _by_bands(image, lambda values: (_finite(values) - low) * scale + 0.5), odd
+    return _by_bands(image, lambda values: (finite(values) - low) * scale + 0.5), told_range(low, high)
 
 
-def _finite(values: np.ndarray) -> np.ndarray:
+def told_range(low: float, high: float) -> list[str]:
+    """The warning of floats that were scaled from another range than 0 to 1."""
+    return [f"values from {low:g} to {high:g} were scaled to those of a picture"] if (low, high) != (0.0, 1.0) else []
+
+
+def finite(values: np.ndarray) -> np.ndarray:
+    """Floats with 0 for what is no number or infinite."""
     return np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 

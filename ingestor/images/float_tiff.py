@@ -8,10 +8,12 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
+
+from ingestor.images import colour
 
 _BAND_SAMPLES = 2_000_000
 """Samples are converted in bands of this size, so that the whole picture never exists as floats."""
@@ -53,7 +55,7 @@ class FloatTiffFile(TiffImagePlugin.TiffImageFile):
             return super().load()
         if self._im is None:
             assert self.fp is not None
-            pixels, self.odd = _pixels(self.fp, self._layout)  # type: ignore[arg-type]
+            pixels, self.odd = _pixels(self.fp, self._layout)
             loaded = Image.fromarray(pixels, self.mode)
             del pixels
             self.im = loaded.im
@@ -91,6 +93,15 @@ class _Layout:
     @property
     def kept(self) -> int:
         return self.colours + bool(self.alpha)
+
+    @property
+    def across(self) -> int:
+        """Tiles in a row of them; of strips, one."""
+        return math.ceil(self.width / self.tile_width)
+
+    @property
+    def down(self) -> int:
+        return math.ceil(self.height / self.tile_height)
 
 
 def _several(told: Any) -> tuple[Any, ...]:
@@ -148,6 +159,7 @@ def _layout_of(tags: Any) -> _Layout:
 
 
 def _unsupported(kind: str) -> NotImplementedError:
+    """The file's fault, not a part that is missing here: `damage.meaning` tells it as the reason `unsupported`."""
     return NotImplementedError(f"{kind} are not supported")
 
 
@@ -164,10 +176,9 @@ class _Block:
     values: np.ndarray
 
 
-def _pixels(file: BinaryIO, layout: _Layout) -> tuple[np.ndarray, list[str]]:
+def _pixels(file: IO[bytes], layout: _Layout) -> tuple[np.ndarray, list[str]]:
     """Two passes: the range of all colours together, then the values."""
-    across, down = math.ceil(layout.width / layout.tile_width), math.ceil(layout.height / layout.tile_height)
-    needed = across * down * (layout.channels if layout.planes else 1)
+    needed = layout.across * layout.down * (layout.channels if layout.planes else 1)
     if min(len(layout.offsets), len(layout.lengths)) < needed:
         raise ValueError("it names too few strips or tiles")
     low, high = 0.0, 1.0
@@ -184,16 +195,13 @@ def _pixels(file: BinaryIO, layout: _Layout) -> tuple[np.ndarray, list[str]]:
         shown = (block.values[..., :colours] - low) * (255.0 / (high - low)) + 0.5
         target[..., :colours] = 255 - shown.astype(np.uint8) if layout.inverted else shown
         target[..., colours:] = block.values[..., colours:].clip(0.0, 1.0) * 255.0 + 0.5
-    odd = [f"values from {low:g} to {high:g} were scaled to those of a picture"] if (low, high) != (0.0, 1.0) else []
-    return (pixels[..., 0] if layout.kept == 1 else pixels), odd
+    return (pixels[..., 0] if layout.kept == 1 else pixels), colour.told_range(low, high)
 
 
-def _blocks(file: BinaryIO, layout: _Layout) -> Iterator[_Block]:
-    across = math.ceil(layout.width / layout.tile_width)
-    down = math.ceil(layout.height / layout.tile_height)
-    together = 1 if layout.planes else layout.channels
-    for place in range(across * down * (layout.kept if layout.planes else 1)):
-        channel, (row, column) = place // (across * down), divmod(place % (across * down), across)
+def _blocks(file: IO[bytes], layout: _Layout) -> Iterator[_Block]:
+    together, each = 1 if layout.planes else layout.channels, layout.across * layout.down
+    for place in range(each * (layout.kept if layout.planes else 1)):
+        channel, (row, column) = place // each, divmod(place % each, layout.across)
         top, left = row * layout.tile_height, column * layout.tile_width
         # The last strip holds only the rows that there are; a tile is always whole.
         rows = layout.tile_height if layout.tiled else min(layout.tile_height, layout.height - top)
@@ -203,8 +211,8 @@ def _blocks(file: BinaryIO, layout: _Layout) -> Iterator[_Block]:
         for first in range(0, shape[0], step):
             band = (min(step, shape[0] - first), *shape[1:])
             data = read(math.prod(band) * layout.kind.itemsize)
-            values = _unpredicted(data, band, layout)[:, : layout.width - left, : layout.kept].astype(np.float64)
-            np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+            values = _unpredicted(data, band, layout)[:, : layout.width - left, : layout.kept]
+            values = colour.finite(values)
             if layout.alpha == _ASSOCIATED:
                 alpha = values[..., layout.colours :]
                 np.divide(values[..., : layout.colours], alpha, out=values[..., : layout.colours], where=alpha > 0)
@@ -233,7 +241,7 @@ def _unpredicted(data: bytes, shape: tuple[int, ...], layout: _Layout) -> np.nda
 # -- unpacking -------------------------------------------------------------------------------------
 
 
-def _reader(file: BinaryIO, layout: _Layout, place: int, unpacked_bytes: int) -> Callable[[int], bytes]:
+def _reader(file: IO[bytes], layout: _Layout, place: int, unpacked_bytes: int) -> Callable[[int], bytes]:
     """A function that gives the next bytes of a strip or tile, unpacked; `ValueError` where there are fewer."""
     offset, length = layout.offsets[place], layout.lengths[place]
     if layout.compression == _RAW:
@@ -262,7 +270,7 @@ def _reader(file: BinaryIO, layout: _Layout, place: int, unpacked_bytes: int) ->
     return io.BytesIO(_unpacked_by_libtiff(packed, layout.compression, unpacked_bytes)).read
 
 
-def _at(file: BinaryIO, offset: int, count: int) -> bytes:
+def _at(file: IO[bytes], offset: int, count: int) -> bytes:
     file.seek(offset)
     return file.read(max(0, count))
 

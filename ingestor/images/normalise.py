@@ -54,6 +54,8 @@ def inspect(source: Path, rules: NormaliseRules, began: float) -> Payload:
     No byte is hashed either: `sha256` is empty. Raises `ImageRejected` and `SourceNotReady`.
     """
     with opened(source, rules.max_pixels) as file:
+        if (payload := _by_header(file, rules, began)) is not None:
+            return payload
         header, _ = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
         if what.passes:

@@ -184,7 +184,8 @@ def _peak_bytes(pid: int) -> int:
 def _watched(home: Home) -> tuple[Cost, Cost, Cost]:
     """A daemon's start until it has looked at all files, its next pass, and its end in the midst of the one after."""
     with _daemon(home) as daemon:
-        start = daemon.cost(daemon.wait_for("scan_end"))
+        daemon.wait_for("scan_end")
+        start = daemon.cost()
         told = daemon.wait_for("scan_end")
         next_pass = Cost(seconds=told["seconds"], cpu_seconds=0.0, peak_bytes=daemon.peak_bytes)
         # The third begins a second after the second's end, and takes as long.
@@ -221,7 +222,7 @@ class _Daemon:
     def peak_bytes(self) -> int:
         return _peak_bytes(self._process.pid)
 
-    def cost(self, _: dict[str, Any]) -> Cost:
+    def cost(self) -> Cost:
         """From its start until now."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         cpu_seconds = (int(fields[11]) + int(fields[12])) / _TICKS
@@ -261,7 +262,8 @@ def _new(few: Home, many: Home, *, find_seconds: float) -> None:
     peaks = []
     for home in (few, many):
         with _daemon(home) as daemon:
-            cost = daemon.cost(daemon.wait_for("scan_end"))
+            daemon.wait_for("scan_end")
+            cost = daemon.cost()
             peaks.append(cost.peak_bytes)
             goal = "" if home is few else f"≤ {1.3 * peaks[0] / 1e6:.0f} MB"
             _row(f"{home.files:,} files", cost, find_seconds if home is many else None, goal)

@@ -28,6 +28,17 @@ async def test_a_backfill_whose_ids_would_end_before_it_does_is_refused(home: Ho
     assert allowed.json["quarantined"] == 1500
 
 
+async def test_files_that_are_no_images_do_not_count(home: Home) -> None:
+    home.settings["api"]["quota"] = SLOWEST
+    home.save()
+    for number in range(1500):
+        (home.inbox / f"{number}.txt").write_bytes(b"x")
+    fill(home, 1)
+    ran = await home.run("backfill", "--json")
+    assert ran.code == 3
+    assert ran.json["quarantined"] == 1
+
+
 async def test_what_is_named_by_itself_counts_and_the_rest_of_the_folder_does_not(home: Home) -> None:
     home.settings["api"]["quota"] = SLOWEST
     home.save()

@@ -39,13 +39,6 @@ def jpeg_claiming(width: int, height: int) -> bytes:
     return data[: frame + 5] + struct.pack(">HH", height, width) + data[frame + 9 :]
 
 
-def jpeg_of_many_scans() -> bytes:
-    """A thousand scans over a large picture: cheap to store, dear to decode."""
-    data = kit.jpeg(kit.Image.new("L", (4000, 4000)), progressive=True)
-    scan = data.rindex(b"\xff\xda")
-    return data[:scan] + data[scan:-2] * 1000 + b"\xff\xd9"
-
-
 def webp_claiming(side: int) -> bytes:
     data = kit.saved(kit.quarters(), "WEBP", lossless=True)
     at = data.index(b"VP8L") + 9
@@ -131,7 +124,7 @@ BOMBS = {
     ),
     "a JPEG of 65535x65535": (lambda: jpeg_claiming(SIDE, SIDE), "too_many_pixels"),
     "a JPEG of 16000x16000 with nothing in it": (lambda: jpeg_claiming(16000, 16000), "decompression_bomb"),
-    "a JPEG of a thousand scans": (jpeg_of_many_scans, "decompression_bomb"),
+    "a JPEG of a thousand scans": (kit.jpeg_of_many_scans, "decompression_bomb"),
     "a WebP of 16383x16383 with nothing in it": (lambda: webp_claiming(16383), "decompression_bomb"),
     "a GIF of 65535x65535": (
         lambda: b"GIF89a" + struct.pack("<HH", SIDE, SIDE) + kit.saved(kit.quarters(), "GIF")[10:],

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ingestor.errors import DiskFault, ImageRejected, SourceNotReady
 from ingestor.images import fitting
-from ingestor.images.normalise import normalise
+from ingestor.images.normalise import inspect, normalise
 from ingestor.images.source import Source
 from ingestor.policy.formats import BY_NAME
 from ingestor.ports import NormaliseRules
@@ -61,6 +61,15 @@ def test_where_the_header_is_all_that_is_asked_for_nothing_else_is_read(write, t
     assert payload.is_source
     assert payload.sha256 == ""
     assert (payload.width_px, payload.height_px) == (1200, 900)
+
+
+def test_a_plan_refuses_by_the_header_what_is_refused_by_it(write, tmp_path):
+    source, rules = write(kit.jpeg_of_many_scans(), "a.jpg"), NormaliseRules(integrity="header")
+    assert normalise(source, tmp_path / "stem", rules, 0.0).is_source
+    assert inspect(source, rules, 0.0).is_source
+    for refuses in (inspect, lambda *given: normalise(given[0], tmp_path / "stem", *given[1:])):
+        with pytest.raises(ImageRejected):
+            refuses(source, NormaliseRules(), 0.0)
 
 
 @pytest.mark.parametrize("rules", [{"longest_side_px": 300}, {"metadata": "strip"}])

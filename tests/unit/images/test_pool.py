@@ -122,10 +122,10 @@ async def test_memory_is_limited_and_its_end_is_the_images_fault(pool, folder):
 
 
 async def test_a_real_decoder_out_of_memory_is_told_as_such(folder):
-    pool = ImagePool(NormaliseRules(), workers=1, memory_bytes=400_000_000)
+    pool = ImagePool(NormaliseRules(), workers=1, memory_bytes=450_000_000)
     try:
         (folder / "large.tif").write_bytes(
-            kit.saved(kit.Image.new("L", (16000, 16000)), "TIFF", compression="tiff_lzw")
+            kit.saved(kit.Image.new("RGB", (9000, 9000)), "TIFF", compression="tiff_lzw")
         )
         with pytest.raises(ImageRejected) as caught:
             await pool.normalise(folder / "large.tif", folder / "spool")

@@ -116,6 +116,13 @@ def test_rows_are_given_back_as_they_are_used_up(monkeypatch):
     assert left[-1] == 0
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_samples_that_are_averaged_first_give_the_same_picture(mode):
+    image, box = kit.photograph(700, 470).convert(mode), Size(40, 27)
+    pixels = np.array(image).reshape(470, 700, -1)
+    assert shape.resized(Samples(mode, pixels), box).tobytes() == shape.resized(image, box).tobytes()
+
+
 def test_no_sum_can_leave_the_numbers_that_floats_hold_exactly():
     largest = 0.0
     for size, wanted in ((4500, 4096), (4000, 1333), (700, 699), (9000, 97)):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,32 @@ async def test_changes_that_come_together_share_a_transaction(tmp_path: Path) ->
     await ledger.close()
     assert sum(groups) == 50
     assert len(groups) <= 3
+
+
+async def test_who_comes_back_from_a_large_transaction_shares_the_next_one(tmp_path: Path) -> None:
+    ledger = SqliteLedger(empty_ledger_in(tmp_path), FakeClock())
+    groups: list[int] = []
+    commit, may_commit = ledger._commit, threading.Event()
+
+    def counted(group: list) -> list:
+        groups.append(len(group))
+        assert may_commit.wait(30)
+        return commit(group)
+
+    async def twice(number: int) -> None:
+        await ledger.set_fact(f"first {number}", number)
+        await ledger.set_fact(f"second {number}", number)
+
+    ledger._commit = counted  # type: ignore[method-assign]  # a probe in its place
+    callers = asyncio.gather(*(twice(number) for number in range(8)))
+    while not groups:
+        await asyncio.sleep(0)
+    late = asyncio.ensure_future(ledger.set_fact("late", 1))
+    await asyncio.sleep(0)
+    may_commit.set()
+    await asyncio.gather(callers, late)
+    await ledger.close()
+    assert groups == [8, 9]
 
 
 async def test_closing_waits_for_the_changes_under_way(tmp_path: Path) -> None:

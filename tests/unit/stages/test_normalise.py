@@ -4,41 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ingestor.errors import SourceNotReady
 from ingestor.model import Digest, FileIdentity, Payload, SourceFile
 from ingestor.stages.normalise import normalise
+from tests.simulated import PlainImages
 
 BYTES = b"an image"
 DIGEST = Digest(hashlib.sha256(BYTES).hexdigest())
 
 
-class Worker:
-    """Sends the file as it is, having hashed this much of it; `meanwhile` happens to it."""
+class Worker(PlainImages):
+    """Sends the file as it is, having hashed so much of it; `meanwhile` happens to it."""
 
-    def __init__(self, sha256: str, meanwhile: Any = None) -> None:
+    def __init__(self, sha256: str, meanwhile: Callable[[Path], object] = lambda _: None) -> None:
         self.sha256 = Digest(sha256)
         self.meanwhile = meanwhile
 
     async def normalise(self, source: Path, spool: Path) -> Payload:
-        if self.meanwhile is not None:
-            self.meanwhile(source)
-        return Payload(
-            file=source,
-            is_source=True,
-            sha256=self.sha256,
-            mime_type="image/jpeg",
-            size_bytes=len(BYTES),
-            width_px=1,
-            height_px=1,
-            normalised=(),
-            profile="as-is",
-            seconds=0.0,
-        )
+        self.meanwhile(source)
+        return replace(await super().normalise(source, spool), sha256=self.sha256)
 
 
 @pytest.fixture

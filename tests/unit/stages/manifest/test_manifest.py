@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import gc
 import json
 import os
 import stat
@@ -239,6 +240,7 @@ async def test_who_waited_for_a_flush_that_failed_flushes(
 
 async def test_a_flush_that_is_cancelled_leaves_nothing_held(path: Path, ledger: SqliteLedger, walk: Walk) -> None:
     manifest = await opened(path, ledger)
+    gc.collect()  # what earlier tests have left open would be closed at any moment
     descriptors = len(os.listdir("/proc/self/fd"))
     for number in range(8):
         await with_lines(walk, 1, number)
