@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     Integer,
+    Select,
     Text,
     and_,
     bindparam,
@@ -91,6 +92,18 @@ _MARKS = select(*_MARK, and_(_IS_LIVE, sources.c.context == bindparam("context")
 _MARKS_NAMED = _MARKS.where(_NAMED)
 _CONTEXTS = select(sources.c.name, sources.c.context).where(_IN_DIRECTORY, _IS_LIVE, _NAMED)
 _LIVE_NAMED = select(*_MARK, _IS_LIVE).where(_IN_DIRECTORY, _NAMED)
+
+
+def _distinct_directories() -> Select[str]:
+    # From each directory to the next by the index: neither database does that for a DISTINCT, which reads every path.
+    of_folder = select(func.min(sources.c.directory).label("directory")).where(sources.c.folder == bindparam("folder"))
+    found = of_folder.cte("found", recursive=True)
+    following = of_folder.where(sources.c.directory > found.c.directory).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.directory.is_not(None)))
+    return select(found.c.directory).where(found.c.directory.is_not(None))
+
+
+_DIRECTORIES = _distinct_directories()
 _EXPECTED = select(sources.c.name).where(
     _IN_DIRECTORY, sources.c.put_away.is_(None), func.coalesce(sources.c.reason, "") != VANISHED
 )
@@ -124,8 +137,7 @@ def compare(
 
 def directories(connection: Connection, folder: str) -> Sequence[str]:
     """Every directory of a folder that a path is held of."""
-    statement = select(sources.c.directory).where(sources.c.folder == folder).distinct().order_by(sources.c.directory)
-    return connection.execute(statement).scalars().all()
+    return connection.execute(_DIRECTORIES, {"folder": folder}).scalars().all()
 
 
 def expected(connection: Connection, folder: str, directory: str) -> Sequence[str]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Select,
     Text,
@@ -184,6 +185,12 @@ def counts(connection: Connection, now: datetime, within: timedelta) -> Counts:
     )
 
 
+_FEW = 5_000
+"""So many paths are found by their state and sorted; more are walked in their order, page by page."""
+_OWN_STATES = frozenset(SourceState) - {SourceState.DONE}
+"""Of the states that are shown to users, those that a path has by itself."""
+
+
 def entries(
     connection: Connection,
     *,
@@ -199,19 +206,37 @@ def entries(
     Page by page with `limit` and `after`, the (folder, path) of the last one seen.
     """
     statement = _JOINED.order_by(sources.c.folder, sources.c.directory, sources.c.name).limit(limit)
+    few = _are_few(connection, states)
     if folder is not None:
-        statement = statement.where(sources.c.folder == folder)
+        statement = statement.where((_unindexed(sources.c.folder) if few else sources.c.folder) == folder)
     if batch is not None:
         statement = statement.where(sources.c.batch == batch)
     if expires_before is not None:
         statement = statement.where(uploads.c.expires_at <= expires_before)
     if states:
-        done = (sources.c.state == SourceState.DONE) & uploads.c.state.in_(states)
+        theirs = uploads.c.state.in_(states)
+        done = (sources.c.state == SourceState.DONE) & theirs
+        if few:
+            by_content = sources.c.content_id.in_(select(uploads.c.content_id).where(theirs))
+            done = (_unindexed(sources.c.state) == SourceState.DONE) & by_content
         statement = statement.where(or_(sources.c.state.in_(states), done))
     if after is not None:
         place = tuple_(sources.c.folder, sources.c.directory, sources.c.name)
         statement = statement.where(place > tuple_(*_literals(after)))
     return list(_rows(connection, statement))
+
+
+def _are_few(connection: Connection, states: Sequence[str]) -> bool:
+    own = _OWN_STATES.intersection(states)
+    if not states or len(own) < len(states):
+        return False
+    some = select(literal(1)).where(sources.c.state.in_(own)).limit(_FEW + 1).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= _FEW
+
+
+def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+    """A column in an expression: an index by it would lead to nearly every path."""
+    return column + ""
 
 
 def _literals(after: tuple[str, str]) -> tuple[Any, Any, Any]:

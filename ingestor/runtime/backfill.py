@@ -330,6 +330,8 @@ class Backfill:
             for path in feeder.unsettled_paths():
                 self.tally.defer(f"{feeder.folder.root}/{path}", "settling", "has not settled yet")
         left = self.tally.discovered - self.tally.accounted
+        if left <= 0:
+            return
         entries = await self._parts.ledger.entries(
             states=["waiting"], batch=self._batch, limit=min(left, MOST_PROBLEMS)
         )

@@ -115,7 +115,7 @@ class DropFolder:
             if self._leads_through_a_link(directory):
                 yield _nothing(directory, Skipped(path=directory, reason="symlink"))
                 return
-            with os.scandir(absolute) as entries:
+            with _opened(absolute, follow=not directory) as opened, os.scandir(opened) as entries:
                 ahead, whole = next(entries, None), True
                 while ahead is not None or whole:
                     found = self._look(directory, chain([ahead] if ahead else [], islice(entries, PIECE - 1)))
@@ -184,6 +184,19 @@ class DropFolder:
         where = f"{self._literal_root}/{directory}/" if directory else f"{self._literal_root}/"
         seen = ((name, _status(where + name + SIDECAR_SUFFIX)) for name in having)
         return {name: self.context(sidecar) for name, sidecar in seen if sidecar is not None}
+
+
+@contextlib.contextmanager
+def _opened(directory: str, *, follow: bool) -> Iterator[int]:
+    """A directory by its descriptor: its files are looked at from there, not by a path from the root down each time.
+
+    What has become a symlink meanwhile is only followed where that is wanted. Raises `OSError`.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _nothing(directory: str, skipped: Skipped) -> Piece:

@@ -173,14 +173,14 @@ def test_a_directory_that_cannot_be_read_is_told_and_costs_no_other(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(root, "a/x.jpg", "b/y.jpg")
-    scandir = os.scandir
+    opened = os.open
 
-    def refuse(path: str) -> Any:
+    def refuse(path: str, *args: Any, **kwargs: Any) -> int:
         if str(path).endswith("/a"):
             raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
+        return opened(path, *args, **kwargs)
 
-    monkeypatch.setattr(drop_folder.os, "scandir", refuse)
+    monkeypatch.setattr(drop_folder.os, "open", refuse)
     drop = folder(root)
     assert taken(drop) == ["b/y.jpg"]
     (told,) = [one for piece in drop.walk() for one in piece.skipped]
