@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ingestor.images import damage, integrity, jpeg, webp
+from ingestor.images import damage, integrity, jpeg, png, webp
 from ingestor.images.ending import CERTAIN, is_cut_off
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.samples import Picture
@@ -40,8 +40,10 @@ def pixels(
         if header.format.name == "WEBP":
             undecoded.take()
             return _whole(webp.decode(source.whole()))
-        picture = _loaded(undecoded)
-        return _whole(picture, getattr(picture, "odd", None))
+        picture = undecoded.take()
+        if (samples := png.samples(source, header, picture)) is not None:
+            return _whole(samples if to_resize else samples.image())
+        return _whole(_loaded(picture), getattr(picture, "odd", None))
 
 
 def _jpeg(
@@ -53,17 +55,16 @@ def _jpeg(
         image, odd = decoded(source.whole(), scale.decoded, strict=strict)
     except jpeg.NotReadHere:
         # Pillow's build of the same library reads kinds that the strict one does not.
-        return _whole(_loaded(undecoded), ["this kind of JPEG could not be checked strictly"])
+        return _whole(_loaded(undecoded.take()), ["this kind of JPEG could not be checked strictly"])
     undecoded.take()
     return Decoded(image=image, shown=scale.shown, odd=odd)
 
 
-def _whole(image: Image.Image, odd: list[str] | None = None) -> Decoded:
+def _whole(image: Picture, odd: list[str] | None = None) -> Decoded:
     return Decoded(image=image, shown=image.size, odd=odd or [])
 
 
-def _loaded(undecoded: Undecoded) -> Image.Image:
-    picture = undecoded.take()
+def _loaded(picture: Image.Image) -> Image.Image:
     picture.load()
     # The file's bytes would live as long as its pixels.
     for name in {"fp", "_fp"} & vars(picture).keys():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from ingestor.images import damage, jpeg
+from ingestor.images import damage, jpeg, png
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
 
@@ -28,7 +28,9 @@ def check(source: Source, header: Header, undecoded: Undecoded, level: str) -> l
                 return ["this kind of JPEG could not be checked strictly"]
         if level == "strict":
             check_container(source, header)
-        undecoded.take().load()
+        picture = undecoded.take()
+        if png.samples(source, header, picture) is None:
+            picture.load()
     return []
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 class Samples:
     """A picture of 8 bits a channel that is about to be made smaller.
 
-    `pixels`: rows, columns, channels; it must own its memory.
+    `pixels`: rows, columns, channels. What does not own its memory is given back when all of it is used.
     """
 
     def __init__(self, mode: str, pixels: np.ndarray) -> None:
@@ -23,7 +23,8 @@ class Samples:
 
     def let_go(self, first: int) -> None:
         """Give back the memory of the rows from `first` on."""
-        self._pixels.resize((first, *self._pixels.shape[1:]), refcheck=False)
+        if self._pixels.flags.owndata:
+            self._pixels.resize((first, *self._pixels.shape[1:]), refcheck=False)
 
     def image(self) -> Image.Image:
         """The same as Pillow's image, in memory of its own."""

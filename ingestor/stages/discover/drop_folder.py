@@ -10,18 +10,15 @@ import posixpath
 import stat
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain, islice
-from operator import attrgetter
 from pathlib import Path
 
 from ingestor.model import SIDECAR_SUFFIX, FileIdentity, Mark, Marks, Sighting, Skipped, SourceFile
 from ingestor.policy.idempotency import canonical_json
 from ingestor.settings import FolderSettings
+from ingestor.stages.discover.beside import Lists
+from ingestor.stages.discover.lister import Listed, mark_of
 from ingestor.stages.discover.piece import PIECE, LazySightings, Piece
 from ingestor.stages.discover.rules import SUSPICIOUS, NameRules
-
-_mark = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
-"""A file's `Mark`, from its status."""
 
 
 @dataclass(slots=True)
@@ -32,6 +29,24 @@ class _Found:
     sidecars: list[str] = field(default_factory=list)
     subdirectories: list[str] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+
+
+_LINKS_OF_A_LEAF = 2
+"""Its name and its dot: each directory inside would be one more. File systems that do not count have other numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """A directory that has been asked for."""
+
+    pieces: Iterator[tuple[Piece, bool]]
+    """And of each whether it is the last."""
+    is_leaf: bool = False
+    """Surely without directories inside."""
+
+    @classmethod
+    def of(cls, piece: Piece) -> _Listing:
+        return cls(iter([(piece, True)]))
 
 
 class DropFolder:
@@ -89,7 +104,7 @@ class DropFolder:
     # -- directories
 
     async def pieces(self, directory: str = "") -> AsyncGenerator[Piece]:
-        """A directory and all below it, as `walk`, each piece listed in a thread when it is asked for.
+        """A directory and all below it, as `walk`, each piece taken in a thread when it is asked for.
 
         Not ahead of it: two threads that both want the interpreter take a quarter longer than one after the other.
         """
@@ -98,67 +113,71 @@ class DropFolder:
             yield piece
 
     def walk(self, directory: str = "") -> Iterator[Piece]:
-        """A directory and all below it, in pieces, those of a directory before those inside it."""
-        stack = [directory]
-        while stack:
-            for piece in self.listing(stack.pop()):
-                stack.extend(reversed(piece.subdirectories))
-                yield piece
-
-    def listing(self, directory: str) -> Iterator[Piece]:
-        """One directory in pieces; its subdirectories are named, not entered.
+        """A directory and all below it, in pieces, those of a directory before those inside it.
 
         A directory that cannot be read, or is reached through a symlink, is one `Skipped` with a reason of its own.
         """
+        stack: list[str] = []
+        with contextlib.closing(Lists(self._rules.plain_suffixes, SUSPICIOUS, PIECE)) as lists:
+            listing: _Listing | None = self._listing(lists, directory)
+            while listing is not None:
+                # The next one is asked for as soon as it is known, to be listed while this one's pieces are looked at.
+                following = self._next(lists, stack) if listing.is_leaf else None
+                for piece, is_last in listing.pieces:
+                    stack.extend(reversed(piece.subdirectories))
+                    if is_last and following is None:
+                        following = self._next(lists, stack)
+                    yield piece
+                listing = following
+
+    def _next(self, lists: Lists, stack: list[str]) -> _Listing | None:
+        return self._listing(lists, stack.pop()) if stack else None
+
+    def _listing(self, lists: Lists, directory: str) -> _Listing:
+        """One directory; its subdirectories are named, not entered."""
         absolute = f"{self._literal_root}/{directory}" if directory else self._literal_root
         try:
             if self._leads_through_a_link(directory):
-                yield _nothing(directory, Skipped(path=directory, reason="symlink"))
-                return
-            with _opened(absolute, follow=not directory) as opened, os.scandir(opened) as entries:
-                ahead, whole = next(entries, None), True
-                while ahead is not None or whole:
-                    found = self._look(directory, chain([ahead] if ahead else [], islice(entries, PIECE - 1)))
-                    ahead = next(entries, None)
-                    whole = whole and ahead is None
-                    yield self._piece(directory, found, whole=whole)
-                    if whole:
-                        return
+                return _Listing.of(_nothing(directory, Skipped(path=directory, reason="symlink")))
+            is_leaf = os.stat(absolute).st_nlink == _LINKS_OF_A_LEAF
         except OSError as error:
-            message = f"{absolute}: {error.strerror}; its images are taken as soon as it can be read"
-            yield _nothing(directory, Skipped(path=directory or ".", reason="unreadable_directory", message=message))
+            return _Listing.of(_unreadable_directory(directory, absolute, error))
+        parts = lists.ask(absolute, follow=not directory)
+        return _Listing(self._pieces(directory, absolute, parts), is_leaf)
 
-    def _look(self, directory: str, entries: Iterable[os.DirEntry[str]]) -> _Found:
-        """Look at each entry once, and keep none: what they remember of a look is many times what is wanted of it."""
+    def _pieces(self, directory: str, absolute: str, parts: Iterator[Listed]) -> Iterator[tuple[Piece, bool]]:
+        is_first = True
+        try:
+            for part in parts:
+                found = self._looked(directory, part)
+                yield self._piece(directory, found, whole=is_first and part.is_last), part.is_last
+                is_first = False
+        except OSError as error:
+            yield _unreadable_directory(directory, absolute, error), True
+
+    def _looked(self, directory: str, part: Listed) -> _Found:
         prefix = f"{directory}/" if directory else ""
-        found = _Found()
-        by_name, suffixes = found.by_name, self._rules.plain_suffixes
-        # A million files pass here: what would read better as a call of its own costs a tenth of a second each.
-        for entry in entries:
-            name = entry.name
+        found = _Found(by_name=part.plain)
+        for name, is_directory in part.others:
             try:
-                plain = name.endswith(suffixes) and name[0] not in SUSPICIOUS
-                if plain and entry.is_file(follow_symlinks=False):
-                    by_name[name] = _mark(entry.stat(follow_symlinks=False))
-                else:
-                    self._look_twice(prefix + name, entry, found)
+                self._look_twice(prefix + name, name, found, is_directory=is_directory)
             except OSError as error:
                 found.skipped += _unreadable(prefix + name, error)
         return found
 
-    def _look_twice(self, path: str, entry: os.DirEntry[str], found: _Found) -> None:
+    def _look_twice(self, path: str, name: str, found: _Found, *, is_directory: bool) -> None:
         """A directory, or a file whose name or kind is not plain. Raises `OSError`."""
-        if entry.is_dir(follow_symlinks=False):
+        if is_directory:
             if self.settings.recursive and self._rules.enters(path):
                 found.subdirectories.append(path)
             return
-        if entry.name.endswith(SIDECAR_SUFFIX):
-            found.sidecars.append(entry.name)
-        reason = self._rules.verdict_here(path, entry.name)
+        if name.endswith(SIDECAR_SUFFIX):
+            found.sidecars.append(name)
+        reason = self._rules.verdict_here(path, name)
         if reason is None:
-            status = entry.stat(follow_symlinks=False)
+            status = os.lstat(f"{self._literal_root}/{path}")
             if stat.S_ISREG(status.st_mode):
-                found.by_name[entry.name] = _mark(status)
+                found.by_name[name] = mark_of(status)
                 return
             reason = _odd_kind(status.st_mode)
         found.skipped.append(Skipped(path=path, reason=reason))
@@ -186,21 +205,13 @@ class DropFolder:
         return {name: self.context(sidecar) for name, sidecar in seen if sidecar is not None}
 
 
-@contextlib.contextmanager
-def _opened(directory: str, *, follow: bool) -> Iterator[int]:
-    """A directory by its descriptor: its files are looked at from there, not by a path from the root down each time.
-
-    What has become a symlink meanwhile is only followed where that is wanted. Raises `OSError`.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _nothing(directory: str, skipped: Skipped) -> Piece:
     return Piece(directory=directory, sightings=(), skipped=(skipped,), subdirectories=(), whole=False)
+
+
+def _unreadable_directory(directory: str, absolute: str, error: OSError) -> Piece:
+    message = f"{absolute}: {error.strerror}; its images are taken as soon as it can be read"
+    return _nothing(directory, Skipped(path=directory or ".", reason="unreadable_directory", message=message))
 
 
 def _status(path: str) -> os.stat_result | None:

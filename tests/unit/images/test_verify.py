@@ -52,9 +52,10 @@ def test_noise_at_the_lowest_quality_is_recognised_after_it_was_made_smaller_onc
         kit.noise(2, 2, "L"),
     ],
 )
-@pytest.mark.parametrize("quality", [1, 20, 90])
-def test_the_strangest_picture_at_the_lowest_quality_is_recognised(image, quality):
-    data = encode.webp(image, quality)
+@pytest.mark.parametrize("quality", [0, 1, 20, 90])
+@pytest.mark.parametrize("write", [encode.webp, encode.webp_for_little_room])
+def test_the_strangest_picture_at_the_lowest_quality_is_recognised(image, quality, write):
+    data = write(image, quality)
     verify.check(fitted("WEBP", data, image.size), verify.look_of(image), "a.jpg")
 
 

@@ -332,14 +332,14 @@ async def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_goes_on(
 ) -> None:
     desk.drop("locked/a.jpg")
     desk.drop("open/b.jpg")
-    scandir = os.scandir
+    opened = os.open
 
-    def guarded(path: Any) -> Any:
+    def guarded(path: Any, *args: Any, **kwargs: Any) -> int:
         if str(path).endswith("locked"):
             raise PermissionError(13, "Permission denied")
-        return scandir(path)
+        return opened(path, *args, **kwargs)
 
-    monkeypatch.setattr(os, "scandir", guarded)
+    monkeypatch.setattr(os, "open", guarded)
     plan = await desk.plan()
     assert (plan.new, plan.skipped) == (1, {"unreadable_directory": 1})
     assert "locked" in plan.problems[0].path

@@ -48,7 +48,7 @@ def test_every_image_below_the_root_is_found_in_order(root: Path) -> None:
 
 def test_a_sighting_is_the_file_as_it_stands(root: Path) -> None:
     write(root, "a/b.jpg")
-    (piece,) = folder(root).listing("a")
+    (piece,) = folder(root).walk("a")
     (sighting,) = piece.sightings
     assert sighting.source == source_of(root, "a/b.jpg")
     assert (piece.directory, piece.whole) == ("a", True)
@@ -58,7 +58,7 @@ def test_a_path_by_itself_is_seen_as_its_listing_sees_it(root: Path) -> None:
     write(root, "a/b.jpg", "a/c.jpg")
     (root / "a" / "c.jpg.json").write_text("{}")
     drop = folder(root)
-    (piece,) = drop.listing("a")
+    (piece,) = drop.walk("a")
     assert [drop.sighting("a/b.jpg"), drop.sighting("a/c.jpg")] == list(piece.sightings)
 
 
@@ -101,7 +101,7 @@ def test_what_lies_behind_a_link_is_not_taken_when_it_is_named(root: Path, tmp_p
     (root / "d" / "out").symlink_to(tmp_path / "out")
     drop = folder(root)
     assert drop.sighting("d/out/secret.jpg") == Skipped(path="d/out/secret.jpg", reason="symlink")
-    (piece,) = drop.listing("d/out")
+    (piece,) = drop.walk("d/out")
     assert (piece.skipped, len(piece.sightings)) == ((Skipped(path="d/out", reason="symlink"),), 0)
 
 
@@ -205,11 +205,11 @@ async def test_pieces_come_in_the_order_of_the_walk(root: Path) -> None:
 def test_a_root_that_is_gone_is_a_directory_that_cannot_be_read(root: Path) -> None:
     drop = folder(root)
     root.rmdir()
-    (piece,) = drop.listing("")
+    (piece,) = drop.walk("")
     assert [(one.path, one.reason) for one in piece.skipped] == [(".", "unreadable_directory")]
     assert not piece.whole
     root.write_text("")
-    assert [piece.skipped[0].reason for piece in drop.listing("")] == ["unreadable_directory"]
+    assert [piece.skipped[0].reason for piece in drop.walk("")] == ["unreadable_directory"]
 
 
 class _Entry:
@@ -235,16 +235,18 @@ def test_a_file_that_goes_or_fails_between_the_listing_and_the_look_costs_no_oth
     root: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
 ) -> None:
     write(root, "c.jpg")
-    scandir = os.scandir
+    scandir, lstat = os.scandir, os.lstat
+    errors = {"a.jpg": FileNotFoundError(2, "No such file or directory"), "b.jpg": OSError(5, "Input/output error")}
+
+    def look(path: str) -> os.stat_result:
+        if error := errors.get(os.path.basename(path)):
+            raise error
+        return lstat(path)
 
     class Scan:
-        def __init__(self, path: str) -> None:
+        def __init__(self, path: int) -> None:
             with scandir(path) as entries:
-                self._entries = [
-                    _Entry("a.jpg", FileNotFoundError(2, "No such file or directory")),
-                    _Entry("b.jpg", OSError(5, "Input/output error")),
-                    *entries,
-                ]
+                self._entries = [*(_Entry(name, error) for name, error in errors.items()), *entries]
 
         def __enter__(self) -> Iterator[Any]:
             return iter(self._entries)
@@ -253,6 +255,7 @@ def test_a_file_that_goes_or_fails_between_the_listing_and_the_look_costs_no_oth
             return None
 
     monkeypatch.setattr(drop_folder.os, "scandir", Scan)
+    monkeypatch.setattr(drop_folder.os, "lstat", look)
     drop = folder(root, **fields)
     assert taken(drop) == ["c.jpg"]
     assert skipped(drop) == {"b.jpg": "unreadable"}
@@ -278,7 +281,7 @@ def test_a_listing_that_breaks_off_tells_what_it_had_and_that_it_broke_off(
             return None
 
     monkeypatch.setattr(drop_folder.os, "scandir", Scan)
-    pieces = list(folder(root).listing(""))
+    pieces = list(folder(root).walk(""))
     assert sum(len(piece.sightings) for piece in pieces) in (2, 4)
     assert pieces[-1].skipped[0].reason == "unreadable_directory"
     assert not any(piece.whole for piece in pieces)
@@ -293,7 +296,7 @@ def test_a_directory_comes_in_pieces_that_miss_nothing(
 ) -> None:
     monkeypatch.setattr(drop_folder, "PIECE", 3)
     write(root, *(f"{index}.jpg" for index in range(number)))
-    pieces = list(folder(root).listing(""))
+    pieces = list(folder(root).walk(""))
     assert sorted(one.source.path for piece in pieces for one in piece.sightings) == [
         f"{index}.jpg" for index in range(number)
     ]
@@ -310,7 +313,7 @@ def test_a_hundred_thousand_files_come_in_pieces_and_none_is_missed(root: Path) 
         if index % 60_000 == 0:
             first = root / f"another-{index}.jpg"
     found = 0
-    for piece in folder(root, exclude=["another-*"]).listing(""):
+    for piece in folder(root, exclude=["another-*"]).walk(""):
         assert len(piece.sightings) <= 5_000
         found += len(piece.sightings)
     assert found == number
@@ -325,7 +328,7 @@ def _another(root: Path, index: int) -> Path:
 
 def test_marks_are_the_sightings_and_made_into_them_by_name(root: Path) -> None:
     write(root, "a/c.jpg", "a/b.jpg", "a/d.png")
-    (piece,) = folder(root).listing("a")
+    (piece,) = folder(root).walk("a")
     assert set(piece.marks.by_name) == {"b.jpg", "c.jpg", "d.png"}
     assert piece.named(["d.png", "b.jpg"]) == [piece.sightings[2], piece.sightings[0]]
     assert [one.source.path for one in piece.sightings[1:]] == ["a/c.jpg", "a/d.png"]
@@ -347,7 +350,7 @@ def test_a_piece_that_no_listing_made_has_no_marks() -> None:
 def context_of(drop: DropFolder, path: str = "x.jpg") -> str:
     seen = drop.sighting(path)
     assert isinstance(seen, Sighting)
-    (piece,) = drop.listing("")
+    (piece,) = drop.walk("")
     listed = {one.source.path: one.context for one in piece.sightings}
     assert listed[path] == seen.context
     return seen.context
@@ -381,9 +384,9 @@ def test_sidecars_are_seen_also_where_a_directory_comes_in_pieces(root: Path, mo
     write(root, *(f"{index}.jpg" for index in range(9)))
     (root / "4.jpg.json").write_text("{}")
     drop = folder(root)
-    whole = {one.source.path: one.context for piece in drop.listing("") for one in piece.sightings}
+    whole = {one.source.path: one.context for piece in drop.walk("") for one in piece.sightings}
     monkeypatch.setattr(drop_folder, "PIECE", 2)
-    pieces = {one.source.path: one.context for piece in drop.listing("") for one in piece.sightings}
+    pieces = {one.source.path: one.context for piece in drop.walk("") for one in piece.sightings}
     assert pieces == whole
     assert len(set(whole.values())) == 2
 
