@@ -186,7 +186,7 @@ def main() -> None:
     print("the start of the workers. `header` and `strict` are what `normalise.integrity` asks for.\n")
     print("| JPEGs, integrity | bare loop | ingestor | ratio | CPU of the process above the loop's, an image |")
     print("|---|---|---|---|---|")
-    for count, size_bytes in ((400, 2_000_000), (2000, 200_000)):
+    for count, size_bytes in ((1000, 2_000_000), (4000, 200_000)):
         print("\n".join(asyncio.run(compare(count, size_bytes))), flush=True)
     print("\n## From drop to upload\n\n| what | median | 95 of 100 |\n|---|---|---|")
     print(asyncio.run(latency()))

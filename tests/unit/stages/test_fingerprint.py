@@ -14,8 +14,7 @@ from ingestor.stages import fingerprint as stage
 from ingestor.stages.fingerprint import fingerprint
 from tests.ledger_kit import source_of
 
-_PIECE = 1 << 18
-"""What `hashlib` reads at once."""
+_PIECE = stage.PIECE_BYTES
 
 
 @pytest.fixture
@@ -125,14 +124,14 @@ async def test_what_happens_to_a_file_while_it_is_read_is_noticed(
     path = tmp_path / "x.jpg"
     path.write_bytes(os.urandom(2 * _PIECE))
     (tmp_path / "other.jpg").write_bytes(b"other")
-    file_digest = hashlib.file_digest
+    hashed = stage.hashed
 
     def change_meanwhile(*arguments):
-        digest = file_digest(*arguments)
+        digest = hashed(*arguments)
         change(path)
         return digest
 
-    monkeypatch.setattr(stage.hashlib, "file_digest", change_meanwhile)
+    monkeypatch.setattr(stage, "hashed", change_meanwhile)
     with pytest.raises(SourceNotReady) as raised:
         await fingerprint(source_of(tmp_path, "x.jpg"))
     assert raised.value.reason in ("changed", "vanished")
