@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import os
 import statistics
 import tempfile
 import time
@@ -152,6 +153,7 @@ def _row(what: str, count: int, bare: Run, ours: Run) -> str:
 
 async def latency() -> str:
     """From the end of `settle` to the first byte at the server."""
+    os.sync()  # what the parts before have left behind is not waited for in this one
     with tempfile.TemporaryDirectory() as folder, plain_server.running() as server:
         root = Path(folder)
         staging, inbox = root / "staging", root / "inbox"

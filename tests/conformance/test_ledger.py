@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ingestor.ledger import SqliteLedger
+from ingestor.ledger import SqliteLedger, reads
 from ingestor.model import Known, Lane, Mark, Marks, Sighting, SourceState, State
 from ingestor.policy.life_cycle import IllegalMove
 from ingestor.ports import Ledger
@@ -914,6 +914,48 @@ async def test_entries_can_be_narrowed(ledger: Ledger, walk: Walk, clock: FakeCl
     assert [entry.path for entry in await ledger.entries(batch="one")] == ["x.jpg"]
     assert await ledger.entries(expires_before=clock.now()) == []
     assert len(await ledger.entries(expires_before=clock.now() + LIFETIME)) == 1
+
+
+@pytest.mark.parametrize("few", [0, 5_000], ids=["walked in order", "found by state"])
+async def test_paths_in_a_state_of_their_own_are_the_same_however_many_there_are(
+    ledger: Ledger, walk: Walk, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(reads, "_FEW", few)
+    await walk.uploaded(A, ONE)
+    # Its twin is done with, and its content quarantined when it was to be sent again.
+    twin, bad = sighting("twin.jpg"), content(9)
+    await walk.uploaded(twin, bad)
+    clock.advance(LIFETIME.total_seconds() + 1)
+    await walk.intended(sighting("bad.jpg"), bad)
+    await ledger.quarantine(sighting("bad.jpg").source, bad.content_id, "corrupt", "m", None)
+    await walk.taken(sighting("z/waits.jpg"), sighting("waits.jpg"), sighting("x.jpg", folder="other"), batch="one")
+
+    async def pages(**wanted: Any) -> list[str]:
+        found, after = list[str](), None
+        while page := await ledger.entries(limit=1, after=after, **wanted):
+            found += [entry.path for entry in page]
+            after = (page[-1].folder, page[-1].path)
+        return found
+
+    assert await pages(states=["waiting"]) == ["waits.jpg", "z/waits.jpg", "x.jpg"]
+    assert await pages(states=["waiting"], folder="inbox") == ["waits.jpg", "z/waits.jpg"]
+    assert await pages(states=["waiting"], batch="two") == []
+    assert await pages(states=["quarantined"], folder="inbox") == ["bad.jpg", "twin.jpg"]
+    assert await pages(states=["quarantined", "waiting"]) == [
+        "bad.jpg",
+        "twin.jpg",
+        "waits.jpg",
+        "z/waits.jpg",
+        "x.jpg",
+    ]
+
+
+async def test_every_directory_is_named_once(ledger: Ledger, walk: Walk) -> None:
+    assert await ledger.directories("inbox") == []
+    paths = ["b.jpg", "a/x.jpg", "a/y.jpg", "a/b/z.jpg", "c\udcff/z.jpg"]
+    await walk.taken(*(sighting(path) for path in paths), sighting("d/x.jpg", folder="other"))
+    assert sorted(await ledger.directories("inbox")) == ["", "a", "a/b", "c\udcff"]
+    assert await ledger.directories("other") == ["d"]
 
 
 async def test_a_path_is_found_by_its_id_its_place_and_an_id_it_once_had(

@@ -6,8 +6,10 @@ import sqlite3
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 
 from ingestor.errors import DiskFault, LedgerError, LedgerUnreadable
 from ingestor.ledger import SqliteLedger
@@ -160,6 +162,26 @@ async def test_the_write_ahead_log_stays_small_though_somebody_reads_all_the_tim
     log = (tmp_path / "ledger.db-wal").stat().st_size
     await ledger.close()
     assert log < 16_000_000
+
+
+@pytest.mark.parametrize("state", ["waiting", "quarantined", "vanished"])
+async def test_what_a_start_asks_for_is_found_without_a_look_at_every_path(tmp_path: Path, state: str) -> None:
+    ledger = SqliteLedger(empty_ledger_in(tmp_path), FakeClock())
+    plans: list[str] = []
+
+    @event.listens_for(ledger._reader, "before_cursor_execute")
+    def explain(connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        if not statement.startswith("BEGIN"):
+            plans.extend(row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    await ledger.entries(states=[state], folder="inbox", limit=500)
+    await ledger.directories("inbox")
+    await ledger.close()
+    assert "SEARCH sources USING PRIMARY KEY (folder=? AND directory>?)" in plans
+    for_all = [plan for plan in plans if plan in ("SCAN sources", "SEARCH sources USING PRIMARY KEY (folder=?)")]
+    assert for_all == ["SEARCH sources USING PRIMARY KEY (folder=?)"], "the first directory, by the least of the key"
 
 
 async def test_readers_do_not_wait_for_a_writer_of_another_program(tmp_path: Path) -> None:
