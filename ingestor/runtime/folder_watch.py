@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
-from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, ParamSpec, TypeVar
 
 from ingestor.model import Lane
 from ingestor.ports import Clock, Observer
+from ingestor.runtime import watching_beside
 from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.watching import EventsUnavailable, WatchMode, changes, check_room, choose_mode
@@ -88,9 +91,16 @@ class FolderWatch:
         if mode.mode == "poll":
             await self._poll()
             return
-        # Events first, so that what comes during the scan is not missed.
-        watching = asyncio.create_task(self._native())
-        rescanning = asyncio.create_task(self._rescan_forever())
+        # Events first, so that what comes during the scan is not missed. With many files that takes as long as a scan:
+        # then there is a second one, as soon as they are watched.
+        is_large = await asyncio.to_thread(
+            watching_beside.is_large, self._folder.root, recursive=self._settings.recursive
+        )
+        ready = asyncio.Event()
+        if not is_large:
+            ready.set()
+        watching = asyncio.create_task(self._native(ready))
+        rescanning = asyncio.create_task(self._rescan_forever(ready))
         try:
             done, _ = await asyncio.wait({watching, rescanning}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -111,16 +121,29 @@ class FolderWatch:
 
     # -- events
 
-    async def _native(self) -> None:
+    async def _native(self, ready: asyncio.Event) -> None:
         stop = asyncio.Event()
         try:
-            async for paths in changes(self._folder.root, recursive=self._settings.recursive, stop=stop):
-                self._observer.notice("file_event", folder=self._folder.name, number=len(paths))
-                await self._patiently(self._take_in, paths)
+            async with aclosing(self._changes(ready, stop)) as batches:
+                async for paths in batches:
+                    self._observer.notice("file_event", folder=self._folder.name, number=len(paths))
+                    await self._patiently(self._take_in, paths)
         finally:
             stop.set()
             for task in self._second_looks:
                 task.cancel()
+
+    async def _changes(self, ready: asyncio.Event, stop: asyncio.Event) -> AsyncGenerator[set[str]]:
+        root, recursive = self._folder.root, self._settings.recursive
+        if not ready.is_set():
+            with contextlib.suppress(watching_beside.NotStarted):
+                async with aclosing(watching_beside.changes_beside(root, recursive=recursive, ready=ready)) as beside:
+                    async for paths in beside:
+                        yield paths
+        ready.set()
+        async with aclosing(changes(root, recursive=recursive, stop=stop)) as here:
+            async for paths in here:
+                yield paths
 
     async def _take_in(self, paths: set[str]) -> None:
         """A directory's event is about all that is in it: its own files' events may have come before the watch."""
@@ -157,11 +180,23 @@ class FolderWatch:
         )
         return scan.seconds
 
-    async def _rescan_forever(self) -> None:
+    async def _rescan_forever(self, ready: asyncio.Event) -> None:
         while True:
+            was_ready = ready.is_set()
             await self._patiently(self._scan)
             check_room()
-            await self._clock.sleep(self._settings.rescan)
+            await self._until_rescan(None if was_ready else ready)
+
+    async def _until_rescan(self, ready: asyncio.Event | None) -> None:
+        """The setting `rescan`; with `ready` only until events have begun."""
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._clock.sleep(self._settings.rescan))]
+        if ready is not None:
+            waits.append(asyncio.ensure_future(ready.wait()))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _poll(self, for_seconds: float | None = None) -> None:
         until = None if for_seconds is None else self._clock.monotonic() + for_seconds

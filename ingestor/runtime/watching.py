@@ -6,18 +6,15 @@ import asyncio
 import ctypes
 import errno
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from watchfiles import Change, awatch
+from watchfiles import awatch
 
 from ingestor.policy.file_systems import events_may_lie, file_system_type
-
-STEP_MS = 1
-DEBOUNCE_MS = 50
-"""A rename or close is seen after 2 ms so (LIMITS.md)."""
+from ingestor.runtime.watch_program import DEBOUNCE_MS, STEP_MS, paths_of
 
 _IN_DELETE_SELF = 0x400
 
@@ -58,7 +55,7 @@ def _file_system_of(root: Path) -> str | None:
     return file_system_type(mounts, f"{os.major(device)}:{os.minor(device)}")
 
 
-async def changes(root: Path, *, recursive: bool, stop: asyncio.Event) -> AsyncIterator[set[str]]:
+async def changes(root: Path, *, recursive: bool, stop: asyncio.Event) -> AsyncGenerator[set[str]]:
     """Sets of changed paths, relative to `root`. Raises `EventsUnavailable`; ends when `stop` is set."""
     try:
         events = awatch(
@@ -75,8 +72,7 @@ async def changes(root: Path, *, recursive: bool, stop: asyncio.Event) -> AsyncI
         )
         async with aclosing(events):
             async for batch in events:
-                paths = {os.path.relpath(path, root) for kind, path in batch if kind is not Change.deleted}
-                yield paths - {"."}
+                yield paths_of(batch, root)
     except FileNotFoundError as error:
         raise EventsUnavailable(f"{root} is not there") from error
     except (OSError, RuntimeError) as error:

@@ -164,7 +164,7 @@ def _run(command: list[str]) -> Cost:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=complaints)
         peak = 0
         while (done := os.wait4(process.pid, os.WNOHANG))[0] == 0:
-            peak = max(peak, _peak_bytes(process.pid))
+            peak = max(peak, sum(map(_peak_bytes, [process.pid, *_children(process.pid)])))
             time.sleep(LOOK_SECONDS if time.perf_counter() - began > 1 else 0.002)
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(done[1])
@@ -179,6 +179,16 @@ def _peak_bytes(pid: int) -> int:
     with suppress(OSError, IndexError):
         return 1024 * int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0])
     return 0
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
+    return []
 
 
 def _watched(home: Home) -> tuple[Cost, Cost, Cost]:

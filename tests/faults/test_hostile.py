@@ -21,7 +21,7 @@ import pytest
 
 from ingestor.ledger import SqliteLedger
 from ingestor.model import Lane
-from ingestor.runtime import folder_watch, watching
+from ingestor.runtime import folder_watch, watch_program, watching, watching_beside
 from ingestor.runtime.backfill import Ended
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.tally import Tally
@@ -488,6 +488,31 @@ async def test_where_the_limit_is_reached_later_a_new_directory_is_not_left_alon
         assert watching.WATCHES_SYSCTL in program.observer.of("watch_mode")[-1]["why"]
         (quick.inbox / "one.png").write_bytes(picture(1))
         await quick.until_listed({"one.png"})
+
+
+async def test_a_large_folder_is_looked_at_while_it_is_not_watched_yet_and_once_more_when_it_is(
+    quick: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching_beside, "MANY", 1)
+    (quick.inbox / "before.png").write_bytes(picture(1))
+    async with inside(quick) as program, program.watching():
+        await until(lambda: len(program.observer.of("scan_end")) == 2)
+        assert program.observer.of("watch_mode")[-1]["mode"] == "native"
+        (quick.inbox / "one.png").write_bytes(picture(2))
+        await quick.until_listed({"before.png", "one.png"})
+        assert program.observer.of("file_event")
+
+
+async def test_where_nothing_can_be_started_a_large_folder_is_watched_all_the_same(
+    quick: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching_beside, "MANY", 0)
+    monkeypatch.setattr(watch_program, "__file__", "/nowhere/watch_program.py")
+    async with inside(quick) as program, program.watching():
+        await until(lambda: len(program.observer.of("scan_end")) == 2)
+        (quick.inbox / "one.png").write_bytes(picture(1))
+        await quick.until_listed({"one.png"})
+        assert program.observer.of("file_event")
 
 
 async def test_events_that_were_lost_in_a_full_queue_are_made_up_for_by_the_rescan(home: Home) -> None:
