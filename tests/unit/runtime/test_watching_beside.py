@@ -102,7 +102,7 @@ async def test_one_that_is_killed_is_told(tmp_path: Path, started: list[asyncio.
 
 
 async def test_what_cannot_be_watched_is_told_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(EventsUnavailable, match="no events: .*path"):
+    with pytest.raises(EventsUnavailable, match=r"no events: .*path"):
         await anext(changes_beside(tmp_path / "gone", recursive=True, ready=asyncio.Event()))
 
 
