@@ -495,6 +495,8 @@ async def test_a_large_folder_is_looked_at_while_it_is_not_watched_yet_and_once_
 ) -> None:
     monkeypatch.setattr(watching_beside, "MANY", 1)
     (quick.inbox / "before.png").write_bytes(picture(1))
+    quick.settings["folders"][0]["rescan"] = "1h"
+    quick.save()
     async with inside(quick) as program, program.watching():
         await until(lambda: len(program.observer.of("scan_end")) == 2)
         assert program.observer.of("watch_mode")[-1]["mode"] == "native"
@@ -508,6 +510,8 @@ async def test_where_nothing_can_be_started_a_large_folder_is_watched_all_the_sa
 ) -> None:
     monkeypatch.setattr(watching_beside, "MANY", 0)
     monkeypatch.setattr(watch_program, "__file__", "/nowhere/watch_program.py")
+    quick.settings["folders"][0]["rescan"] = "1h"
+    quick.save()
     async with inside(quick) as program, program.watching():
         await until(lambda: len(program.observer.of("scan_end")) == 2)
         (quick.inbox / "one.png").write_bytes(picture(1))

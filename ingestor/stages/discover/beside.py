@@ -38,7 +38,7 @@ class Lists:
             self._start()
         if self._program is None:
             return self._own(directory, follow=follow)
-        _tell(self._program, b"01"[follow : follow + 1] + os.fsencode(directory))
+        _tell(self._program, (b"1" if follow else b"0") + os.fsencode(directory))
         return self._answers(_output(self._program), directory, follow=follow)
 
     def close(self) -> None:

@@ -60,7 +60,7 @@ async def test_what_was_changed_is_there_after_a_restart(tmp_path: Path) -> None
     await again.close()
 
 
-async def test_changes_that_come_together_share_a_transaction(tmp_path: Path) -> None:
+async def test_changes_that_come_together_share_a_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = SqliteLedger(empty_ledger_in(tmp_path), FakeClock())
     groups: list[int] = []
     commit = ledger._commit
@@ -69,14 +69,16 @@ async def test_changes_that_come_together_share_a_transaction(tmp_path: Path) ->
         groups.append(len(group))
         return commit(group)
 
-    ledger._commit = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(ledger, "_commit", counted)
     await asyncio.gather(*(ledger.set_fact(f"{number}", number) for number in range(50)))
     await ledger.close()
     assert sum(groups) == 50
     assert len(groups) <= 3
 
 
-async def test_who_comes_back_from_a_large_transaction_shares_the_next_one(tmp_path: Path) -> None:
+async def test_who_comes_back_from_a_large_transaction_shares_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ledger = SqliteLedger(empty_ledger_in(tmp_path), FakeClock())
     groups: list[int] = []
     commit, may_commit = ledger._commit, threading.Event()
@@ -90,7 +92,7 @@ async def test_who_comes_back_from_a_large_transaction_shares_the_next_one(tmp_p
         await ledger.set_fact(f"first {number}", number)
         await ledger.set_fact(f"second {number}", number)
 
-    ledger._commit = counted  # type: ignore[method-assign]  # a probe in its place
+    monkeypatch.setattr(ledger, "_commit", counted)
     callers = asyncio.gather(*(twice(number) for number in range(8)))
     while not groups:
         await asyncio.sleep(0)

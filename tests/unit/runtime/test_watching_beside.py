@@ -23,7 +23,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.paths: set[str] = set()
-        self.ended: BaseException | None = None
+        self.ended: object = None
 
     async def until(self, *paths: str) -> None:
         async with asyncio.timeout(20):
@@ -45,7 +45,7 @@ async def watched(root: Path, *, recursive: bool = True) -> AsyncIterator[Seen]:
         await ready.wait()
     yield seen
     watching.cancel()
-    (seen.ended,) = await asyncio.gather(watching, return_exceptions=True)  # type: ignore[assignment]
+    [seen.ended] = await asyncio.gather(watching, return_exceptions=True)
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ def test_it_knows_no_secret_and_is_gone_with_the_walk(root: Path, monkeypatch: p
     next(walk)
     (program,) = started
     assert b"secret" not in Path(f"/proc/{program.pid}/environ").read_bytes()
-    walk.close()  # type: ignore[attr-defined]
+    walk.close()
     assert program.returncode == -signal.SIGKILL
 
 
