@@ -25,6 +25,7 @@ from ingestor.runtime.parts import Parts
 from ingestor.runtime.spool import own_spool
 from ingestor.runtime.system_clock import SystemClock
 from ingestor.settings import DatabaseUrl, FolderSettings, NormaliseSettings, Settings
+from ingestor.stages.fingerprint import Hasher
 from ingestor.stages.flights import Flights
 from ingestor.stages.manifest import Manifest
 
@@ -183,6 +184,8 @@ async def assemble(
             stack.callback(watching.cancel)
         images = image_pool(settings)
         stack.push_async_callback(images.close)
+        hasher = Hasher(clock)
+        stack.push_async_callback(hasher.close)
         spool = settings.state_dir / "spool"
         tools = Tools(
             folders={folder.name: folder for folder in folders},
@@ -193,6 +196,7 @@ async def assemble(
             spool=_spool(spool) if cluster is None else stack.enter_context(own_spool(spool)),
             clock=clock,
             observer=observer,
+            fingerprint=hasher.fingerprint,
             flights=Flights() if cluster is None else SharedFlights(cluster.ledger.locks, clock),
         )
         snapshots = {READ_QUOTA_FACT: api.reads.snapshot}

@@ -98,10 +98,15 @@ class SourceFile:
     path: str
     """Relative to `root`, with `/`; bytes that are not UTF-8 stand as surrogate escapes."""
     identity: FileIdentity
+    _absolute: Path | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def absolute(self) -> Path:
-        return self.root / self.path
+        # Asked for ten times an image, and it is slow to make; of most of a million files nobody asks.
+        if self._absolute is None:
+            object.__setattr__(self, "_absolute", self.root / self.path)
+            assert self._absolute is not None
+        return self._absolute
 
     @property
     def key(self) -> tuple[str, str]:

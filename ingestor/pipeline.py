@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Tools:
     spool: Path
     clock: Clock
     observer: Observer
+    fingerprint: Callable[[SourceFile], Awaitable[Digest]] = fingerprint
     flights: Flights = field(default_factory=Flights)
     unfinished: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when an image is quarantined, but could not be listed or put away: a disk was at fault."""
@@ -105,7 +106,7 @@ async def _walk(attempt: _Attempt) -> Done | Quarantined:
     """The sentence."""
     source, tools = attempt.source, attempt.tools
     with attempt.stage("fingerprint"):
-        digest = await fingerprint(source)
+        digest = await tools.fingerprint(source)
     with attempt.stage("describe"):
         content = attempt.content = await describe(source, digest, attempt.folder)
     async with tools.flights.alone(content.content_id):

@@ -38,14 +38,18 @@ async def read_exactly(file: Path, size_bytes: int, identity: FileIdentity | Non
 
 
 def _read_exactly(file: Path, size_bytes: int, identity: FileIdentity | None) -> bytes:
+    # By the system's own calls: each step of a file object is one more wait for the interpreter.
     try:
-        with open(file, "rb", buffering=0, opener=_open_regular) as handle:
-            _check(file, handle.fileno(), identity)
-            content = handle.read(size_bytes + 1)
-            # an unbuffered read may give less than there is (network file systems)
-            while content and len(content) < size_bytes and (more := handle.read(size_bytes - len(content))):
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            _check(file, handle, identity)
+            content = os.read(handle, size_bytes + 1)
+            # one read may give less than there is (network file systems)
+            while content and len(content) < size_bytes and (more := os.read(handle, size_bytes - len(content))):
                 content += more
-            _check(file, handle.fileno(), identity)
+            _check(file, handle, identity)
+        finally:
+            os.close(handle)
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, "busy")
         raise SourceNotReady(reason, f"{file}: cannot be read ({error.strerror or error})") from None
@@ -55,17 +59,12 @@ def _read_exactly(file: Path, size_bytes: int, identity: FileIdentity | None) ->
 
 
 def _check(file: Path, handle: int, identity: FileIdentity | None) -> None:
-    if identity is not None and FileIdentity.of(os.fstat(handle)) != identity:
-        raise SourceNotReady("changed", f"{file}: changed since it was hashed")
-
-
-def _open_regular(path: str, flags: int) -> int:
-    """Opens without waiting (a FIFO would) and without following a link that was put in the file's place."""
-    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
+    """Whether it is the file that is meant, if any, and neither a FIFO nor a device."""
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.ENXIO, "not a regular file")
-    return handle
+    if identity is not None and FileIdentity.of(status) != identity:
+        raise SourceNotReady("changed", f"{file}: changed since it was hashed")
 
 
 class SendStalled(TimeoutError):

@@ -141,7 +141,7 @@ class ImagePool:
     async def _idle_or_new(self) -> WorkerProcess:
         while self._idle:
             worker = self._idle.pop()
-            if worker.is_alive:
+            if not worker.has_hung_up:
                 return worker
             await worker.end()
         return await self._start()

@@ -13,6 +13,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from ingestor.disk.programs import ENVIRONMENT
 from ingestor.images import wire
 from ingestor.ports import NormaliseRules
 
@@ -20,8 +21,7 @@ START_SECONDS = 30.0
 """A worker that is not ready by then is taken for dead: imports take 0.2 s, on a loaded machine a few."""
 
 _ENVIRONMENT = {
-    "LC_ALL": "C.UTF-8",
-    "PATH": os.defpath,
+    **ENVIRONMENT,
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     # Whole pictures go back to the system the moment they are freed: a third less memory at the peak, nearly none when
@@ -32,7 +32,6 @@ _ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
-"""Nothing of ours is in it, above all no API key."""
 
 _LAUNCH = "import sys; sys.path[:] = {path!r}; from {entry} import main; main()"
 
@@ -71,6 +70,11 @@ class WorkerProcess:
     @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def has_hung_up(self) -> bool:
+        """Whether its end was noticed: costs nothing, where asking the system is one more wait for the interpreter."""
+        return self._answers.at_eof()
 
     @classmethod
     async def start(cls, rules: NormaliseRules, memory_bytes: int, entry: str) -> WorkerProcess:

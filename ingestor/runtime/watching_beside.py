@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from ingestor.disk.programs import ENVIRONMENT, command
 from ingestor.runtime import watch_program
 from ingestor.runtime.watch_program import BETWEEN, LENGTH, PATHS, READY
 from ingestor.runtime.watching import EventsUnavailable, why_no_events
@@ -16,8 +16,6 @@ from ingestor.runtime.watching import EventsUnavailable, why_no_events
 MANY = 20_000
 """Entries of a folder from which on watchfiles would hold our loop for too long."""
 
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
-"""Nothing of ours is in it, above all no API key."""
 _LIMIT_BYTES = 1 << 20
 
 
@@ -44,11 +42,11 @@ async def changes_beside(root: Path, *, recursive: bool, ready: asyncio.Event) -
     """
     try:
         program = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", watch_program.__file__, str(root), str(int(recursive))),
+            *command(watch_program.__file__, str(root), str(int(recursive)), packages=True),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=_ENVIRONMENT,
+            env=ENVIRONMENT,
             limit=_LIMIT_BYTES,
             process_group=0,  # Ctrl-C is for us
         )

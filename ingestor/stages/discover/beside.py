@@ -6,10 +6,10 @@ import contextlib
 import fcntl
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import IO
 
+from ingestor.disk.programs import ENVIRONMENT, command
 from ingestor.stages.discover import lister
 from ingestor.stages.discover.lister import Listed, framed, listed, unpacked
 
@@ -19,8 +19,6 @@ _LARGE_BYTES = 500_000
 """A directory of this size holds many by itself."""
 _PIPE_BYTES = 1 << 20
 """A piece has a third of it: so the next one is there when it is asked for."""
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
-"""Nothing of ours is in it, above all no API key."""
 
 
 class Lists:
@@ -64,11 +62,11 @@ class Lists:
         self._may_start = False  # once a walk: it goes on without
         with contextlib.suppress(OSError):
             self._program = subprocess.Popen(
-                [sys.executable, "-I", "-S", lister.__file__],
+                command(lister.__file__),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=_ENVIRONMENT,
+                env=ENVIRONMENT,
                 process_group=0,  # Ctrl-C is for us
             )
             with contextlib.suppress(AttributeError, OSError):  # not on every system, not beyond its limits

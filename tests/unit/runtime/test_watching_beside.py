@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ingestor.disk import programs
 from ingestor.runtime import watch_program, watching_beside
 from ingestor.runtime.watching import EventsUnavailable
 from ingestor.runtime.watching_beside import NotStarted, changes_beside, is_large
@@ -124,13 +124,13 @@ async def test_where_it_cannot_be_started_that_is_told_apart(tmp_path: Path, mon
     monkeypatch.setattr(watch_program, "__file__", str(tmp_path / "ends.py"))
     with pytest.raises(NotStarted):
         await anext(changes_beside(tmp_path, recursive=True, ready=asyncio.Event()))
-    monkeypatch.setattr(watching_beside.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(programs.sys, "executable", "/nowhere/python")
     with pytest.raises(NotStarted):
         await anext(changes_beside(tmp_path, recursive=True, ready=asyncio.Event()))
 
 
 def test_it_ends_when_nobody_holds_its_input_any_more(tmp_path: Path) -> None:
-    command = [sys.executable, "-I", watch_program.__file__, str(tmp_path), "1"]
+    command = programs.command(watch_program.__file__, str(tmp_path), "1", packages=True)
     done = subprocess.run(command, input=b"", capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 

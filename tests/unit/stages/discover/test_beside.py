@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ingestor.disk import programs
 from ingestor.stages.discover import DropFolder, Piece, beside, lister
 from ingestor.stages.discover.beside import Lists
 from ingestor.stages.discover.lister import Listed
@@ -126,7 +126,7 @@ def test_one_that_is_killed_is_replaced_by_calls_and_no_file_comes_twice(root: P
 
 @pytest.mark.usefixtures("at_once")
 def test_where_no_process_can_be_started_calls_do(root: Path, lists: Lists, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beside.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(programs.sys, "executable", "/nowhere/python")
     write(root, "a.jpg")
     assert named(list(lists.ask(str(root), follow=True))) == ["a.jpg"]
 
@@ -153,9 +153,7 @@ def test_it_knows_no_secret_and_is_gone_with_the_walk(root: Path, monkeypatch: p
 
 @pytest.mark.parametrize("ends", [b"", lister.framed(b"3\0.~\0.jpg")])
 def test_it_ends_when_nobody_asks_any_more(ends: bytes) -> None:
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", lister.__file__], input=ends, capture_output=True, timeout=30, check=False
-    )
+    done = subprocess.run(programs.command(lister.__file__), input=ends, capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
@@ -166,7 +164,7 @@ def test_it_ends_when_nobody_listens_any_more(root: Path) -> None:
     os.close(reading)
     with open(writing, "wb") as nobody:
         done = subprocess.run(
-            [sys.executable, "-I", "-S", lister.__file__],
+            programs.command(lister.__file__),
             input=asked,
             stdout=nobody,
             stderr=subprocess.PIPE,
