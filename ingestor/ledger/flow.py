@@ -6,6 +6,7 @@ A change runs inside a transaction that the caller holds; one that raises takes 
 from __future__ import annotations
 
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -21,7 +22,7 @@ from ingestor.ledger.statements import (
     still,
     this,
 )
-from ingestor.ledger.uploads import end_by_time, list_path, listed_sources, set_upload, upload_of
+from ingestor.ledger.uploads import end_by_time, list_path, listed_sources, move_upload, set_upload, upload_of
 from ingestor.model import (
     Content,
     ContentId,
@@ -39,6 +40,17 @@ from ingestor.policy.expiry import is_live, key_may_replay
 from ingestor.policy.idempotency import idempotency_key
 from ingestor.policy.life_cycle import HAS_LIVE_ID
 
+_NEW: Any = SimpleNamespace(
+    state=State.WAITING,
+    generation=0,
+    file_id=None,
+    idempotency_key=None,
+    expires_at=None,
+    request_id=None,
+    reason=None,
+    message=None,
+)
+"""Of an upload's row what a `Standing` tells, when it was made a moment ago."""
 _ENDED = {State.EXPIRED: Event.EXPIRED, State.PURGED: Event.PURGED}
 
 
@@ -53,8 +65,8 @@ def enter(connection: Connection, source: SourceFile, context: str, content: Con
         "generation": 0,
         "changed_at": now,
     }
-    NEW_UPLOAD.on(connection, new)
-    row = upload_of(connection, content.content_id)
+    # Most are new: what stands in a row that was just written need not be read.
+    row = _NEW if NEW_UPLOAD.on(connection, new).rowcount == 1 else upload_of(connection, content.content_id)
     if row.state in HAS_LIVE_ID and not is_live(row.expires_at, now):
         row = end_by_time(connection, row, now)
     ties = {"content_id": content.content_id, "context": context}
@@ -94,7 +106,7 @@ def intend(
         )
     generation = _next_generation(row, fresh=fresh)
     key = idempotency_key(row.digest, Purpose(row.purpose), row.metadata, profile, generation)
-    set_upload(
+    move_upload(
         connection,
         row,
         State.RENEWING if row.state in HAS_LIVE_ID else State.SENDING,
@@ -231,9 +243,9 @@ def quarantine(
 def _quarantine_content(connection: Connection, content_id: ContentId, reason: str, message: str, now: datetime) -> str:
     row = upload_of(connection, content_id)
     if row.state == State.RENEWING:
-        set_upload(connection, row, State.LIVE, now, intent_generation=None, intent_key=None, intent_profile=None)
+        move_upload(connection, row, State.LIVE, now, intent_generation=None, intent_key=None, intent_profile=None)
     elif row.state not in (State.QUARANTINED, State.LIVE):
-        set_upload(connection, row, State.QUARANTINED, now, reason=reason, message=message)
+        move_upload(connection, row, State.QUARANTINED, now, reason=reason, message=message)
     return str(row.digest)
 
 

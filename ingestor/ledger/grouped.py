@@ -6,6 +6,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Concatenate
 
@@ -145,9 +146,13 @@ class GroupedLedger(SqlLedger):
             change.done.cancel()
         self._pending.clear()
 
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        """Begins with the block, and ends well or not at all."""
+        return self._writer.begin()
+
     def _commit(self, group: list[Change]) -> list[End]:
         try:
-            with self._writer.begin() as connection:
+            with self._transaction() as connection:
                 return [(change.run(connection), None) for change in group]
         except Exception as error:
             fault = self._translated(error) if isinstance(error, DBAPIError) else error

@@ -27,7 +27,7 @@ from ingestor.ledger.statements import (
     this,
     upsert,
 )
-from ingestor.ledger.uploads import list_path, set_upload, upload_of
+from ingestor.ledger.uploads import list_path, move_upload, upload_of
 from ingestor.model import ContentId, Event, Lane, Sighting, SourceFile, SourceState, State
 from ingestor.policy.life_cycle import HAS_LIVE_ID
 
@@ -165,7 +165,7 @@ def put_back(connection: Connection, folder: str, path: str, now: datetime) -> s
     if row.content_id is not None:
         upload = upload_of(connection, row.content_id)
         if upload.state == State.QUARANTINED:
-            set_upload(connection, upload, State.WAITING, now, reason=None, message=None)
+            move_upload(connection, upload, State.WAITING, now, reason=None, message=None)
     changes = {
         "state": SourceState.WAITING,
         "lane": int(Lane.FRESH),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -28,6 +30,8 @@ class SqliteLedger(GroupedLedger):
         writer, reader = _engine(path, immediate=True), _engine(path, immediate=False)
         super().__init__(str(path), clock, writer=writer, reader=reader, readers=_READERS)
         self.path = path
+        self._connection: Connection | None = None
+        """The writer's, kept: to take it from its pool and give it back costs as much as several statements."""
 
     @property
     def exists(self) -> bool:
@@ -45,6 +49,22 @@ class SqliteLedger(GroupedLedger):
         except OSError as error:
             raise disk_fault(self.path, error) from error
         await self._write(migrate, str(self.path))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        connection, self._connection = self._connection or self._writer.connect(), None
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            connection.close()  # whatever state it is in: the next one begins anew
+            raise
+        self._connection = connection
+
+    def _shut_down(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        super()._shut_down()
 
     def _translated(self, error: DBAPIError) -> Exception:
         return translated(self.path, error)

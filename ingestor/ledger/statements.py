@@ -84,7 +84,8 @@ SET_SOURCE_IF_STILL = Prepared(update(sources).where(_STILL))
 """The path with those bytes, whether or not it is in line."""
 
 UPLOAD = Prepared(select(uploads).where(_UPLOAD))
-SET_UPLOAD = Prepared(update(uploads).where(_UPLOAD).returning(*uploads.c))
+SET_UPLOAD = Prepared(update(uploads).where(_UPLOAD))
+SET_UPLOAD_RETURNING = Prepared(update(uploads).where(_UPLOAD).returning(*uploads.c))
 
 _LISTED = and_(
     sources.c.content_id == bindparam("this_content"), sources.c.listed_content_id == bindparam("this_content")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from ingestor.ledger.rows import join_path, receipt_detail, tell_manifest
-from ingestor.ledger.statements import LISTED_SOURCES, SET_LISTED_SOURCES, SET_SOURCE, SET_UPLOAD, UPLOAD, this
+from ingestor.ledger.statements import (
+    LISTED_SOURCES,
+    SET_LISTED_SOURCES,
+    SET_SOURCE,
+    SET_UPLOAD,
+    SET_UPLOAD_RETURNING,
+    UPLOAD,
+    this,
+)
 from ingestor.model import Event, State
 from ingestor.policy.life_cycle import HAS_LIVE_ID, move
 
@@ -20,9 +28,17 @@ def upload_of(connection: Connection, content_id: str) -> Any:
 
 def set_upload(connection: Connection, row: Any, state: State, now: datetime, **values: Any) -> Any:
     """Move an upload, by the life cycle's table, and return its new row."""
+    return SET_UPLOAD_RETURNING.on(connection, _moved(row, state, now, values)).one()
+
+
+def move_upload(connection: Connection, row: Any, state: State, now: datetime, **values: Any) -> None:
+    """The same, where nobody asks for the row: it is wide, and to read it costs more than to write it."""
+    SET_UPLOAD.on(connection, _moved(row, state, now, values))
+
+
+def _moved(row: Any, state: State, now: datetime, values: Mapping[str, Any]) -> dict[str, Any]:
     move(State(row.state), state)
-    changes = {"this_content": row.content_id, "state": state, "changed_at": now, **values}
-    return SET_UPLOAD.on(connection, changes).one()
+    return {"this_content": row.content_id, "state": state, "changed_at": now, **values}
 
 
 def listed_sources(connection: Connection, content_id: str) -> Sequence[Any]:

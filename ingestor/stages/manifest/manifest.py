@@ -75,7 +75,8 @@ class Manifest:
         if last is not None and not entries:
             return
         async with opened(self.path) as file:
-            present = await in_thread(file, last_number)
+            # Under the lock nobody else writes: what is as we left it need not be read.
+            present = last if self._is_as_left(os.fstat(file)) else await in_thread(file, last_number)
             if present is None:
                 await self._repair(file)
             elif present == last:
@@ -94,14 +95,13 @@ class Manifest:
 
     def _known_last(self) -> int | None:
         """The number of the last line, where the file is as we left it."""
-        if self._end is None:
-            return None
         try:
-            status = os.stat(self.path)
+            return self._end[2] if self._end is not None and self._is_as_left(os.stat(self.path)) else None
         except FileNotFoundError:
             return None
-        inode, size, last = self._end
-        return last if (status.st_ino, status.st_size) == (inode, size) else None
+
+    def _is_as_left(self, status: os.stat_result) -> bool:
+        return self._end is not None and self._end[:2] == (status.st_ino, status.st_size)
 
     # -- repair
 
