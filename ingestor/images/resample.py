@@ -66,9 +66,12 @@ def resampled(source: Source, box: Size, light: str) -> Image.Image:
     channels = CHANNELS[source.mode]
     row_samples = max(source.size.width, box.width) * channels
     rows = max(1, min(_BLOCK_ROWS, _BUFFER_SAMPLES // (_GROUP_BLOCKS * row_samples)))
-    down = _blocks(source.shown[1], source.size.height, box.height, rows)
-    across = _blocks(source.shown[0], source.size.width, box.width, _BLOCK_COLUMNS)
-    work = _Work(source=source, across=across, width=box.width, is_light=light == "linear" and source.mode in AS_LIGHT)
+    is_light = light == "linear" and source.mode in AS_LIGHT
+    is_fine = is_light or source.mode == "RGBA"
+    # What the sums have to be multiplied by is in the weights already: as a power of two it changes no bit of them.
+    down = _blocks(source.shown[1], source.size.height, box.height, rows, one=1 if is_fine else _STEPS)
+    across = _blocks(source.shown[0], source.size.width, box.width, _BLOCK_COLUMNS, one=1 if is_fine else 1 / _STEPS)
+    work = _Work(source=source, across=across, width=box.width, is_light=is_light, is_fine=is_fine)
     result = Image.new(source.mode, (box.width, box.height), None)
     blocks_each = _GROUP_BLOCKS * max(1, _BAND_PIXELS // (_GROUP_BLOCKS * box.width * rows))
     bands = [down[at : at + blocks_each] for at in range(0, len(down), blocks_each)]
@@ -103,6 +106,9 @@ class _Work:
     across: list[_Block]
     width: int
     is_light: bool
+    is_fine: bool
+    """Whether values are read, and come out of the second pass, as multiples of `_STEPS`; if not, they are so between
+    the two."""
 
     def band(self, down: list[_Block]) -> np.ndarray:
         """Some rows of the result: row by row, in each channel by channel."""
@@ -139,7 +145,6 @@ class _Work:
                     np.matmul(rows, weights, out=part)
                 elif begin < end:
                     part += rows @ weights
-        np.multiply(into, (1 if self._is_fine else _STEPS) / _ONE, out=into)
         np.rint(into, out=into)
         # As Pillow does; and beyond white the next sums might leave the whole numbers that floats hold.
         np.clip(into, 0, _FULL, out=into)
@@ -154,11 +159,6 @@ class _Work:
     @property
     def _has_alpha(self) -> bool:
         return self.source.mode == "RGBA"
-
-    @property
-    def _is_fine(self) -> bool:
-        """Whether values are read as multiples of `_STEPS`; if not, they become so after the first pass."""
-        return self.is_light or self._has_alpha
 
     def _read(self, samples: np.ndarray, into: np.ndarray) -> None:
         channels = CHANNELS[self.source.mode]
@@ -178,7 +178,6 @@ class _Work:
 
     def _write(self, sums: np.ndarray, into: np.ndarray) -> None:
         """What the second pass has summed up, as values; by channel, row and column. `sums` are spoilt."""
-        np.multiply(sums, 1 / _ONE, out=sums)
         if self._has_alpha:
             np.clip(sums[3], 0, _FULL, out=sums[3])
             sums[:3] *= _FULL / np.maximum(sums[3], 1)
@@ -188,7 +187,8 @@ class _Work:
             for channel, plane in enumerate(sums):
                 into[channel] = _FROM_LIGHT[plane.astype(np.uint16)] if channel < 3 else np.rint(plane / _STEPS)
             return
-        np.multiply(sums, 1 / _STEPS, out=sums)
+        if self.is_fine:
+            np.multiply(sums, 1 / _STEPS, out=sums)
         np.add(sums, 0.5, out=sums)
         np.clip(sums, 0, 255.5, out=sums)
         np.copyto(into, sums, casting="unsafe")
@@ -212,7 +212,8 @@ class _Block:
         return int(self.weights.shape[1])
 
 
-def _blocks(shown: float, size: int, wanted: int, count: int) -> list[_Block]:
+def _blocks(shown: float, size: int, wanted: int, count: int, *, one: float) -> list[_Block]:
+    """`count` of the `wanted` at a time; equal values come out `one` times as large."""
     scale = shown / wanted
     stretch = max(1.0, scale)
     centres = (np.arange(wanted) + 0.5) * scale
@@ -227,7 +228,7 @@ def _blocks(shown: float, size: int, wanted: int, count: int) -> list[_Block]:
         some = slice(at, min(wanted, at + count))
         begin, end = int(first[at]), int(last[some].max())
         dense = np.zeros((max(end, int(taken[some].max()) + 1) - begin, some.stop - at), np.float32)
-        dense[taken[some] - begin, np.arange(some.stop - at)[:, None]] = weights[some]
+        dense[taken[some] - begin, np.arange(some.stop - at)[:, None]] = weights[some] * (one / _ONE)
         blocks.append(_Block(first=begin, last=end, at=at, weights=np.ascontiguousarray(dense[: end - begin])))
     return blocks
 

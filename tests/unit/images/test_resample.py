@@ -126,9 +126,14 @@ def test_samples_that_are_averaged_first_give_the_same_picture(mode):
 def test_no_sum_can_leave_the_numbers_that_floats_hold_exactly():
     largest = 0.0
     for size, wanted in ((4500, 4096), (4000, 1333), (700, 699), (9000, 97)):
-        for block in resample._blocks(size, size, wanted, 16):
+        whole = resample._blocks(size, size, wanted, 16, one=1024)
+        for block in whole:
             assert (block.weights.sum(axis=0) == 1024).all()
+            assert (block.weights == np.rint(block.weights)).all()
             largest = max(largest, float(np.abs(block.weights).sum(axis=0).max()))
+        for one in (32, 1, 1 / 32):
+            scaled = resample._blocks(size, size, wanted, 16, one=one)
+            assert all((a.weights * (1024 / one) == b.weights).all() for a, b in zip(scaled, whole, strict=True))
     assert 255 * 32 * largest < 1 << 24
 
 
