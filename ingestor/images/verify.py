@@ -22,7 +22,7 @@ _MOST_DIFFERENCE = 72.0
 less than a block that is lost."""
 
 _LARGE_PX = 1024
-"""From here on an eighth of a JPEG is enough to look at: every bit of it is read all the same."""
+"""From here on an eighth of a JPEG, or the planes of a WebP, are enough to look at: every bit is read all the same."""
 
 
 def look_of(image: Image.Image) -> Look:
@@ -55,33 +55,40 @@ def _averages(look: Look, count: int) -> Look:
     return look
 
 
-def _read_back(fitted: Fitted) -> Image.Image:
+def _read_back(fitted: Fitted) -> Image.Image | webp.Planes:
     with Image.open(io.BytesIO(fitted.data), formats=[fitted.format]) as picture:
         size = Size(*picture.size)
         if size != fitted.size:
             raise ValueError(f"{size} instead of {fitted.size}")
+        is_large = min(size.width, size.height) >= _LARGE_PX
         match fitted.format:
             case "JPEG":
                 eighth = Size(-(-size.width // 8), -(-size.height // 8))
-                small = min(size.width, size.height) >= _LARGE_PX
-                decoded, odd = jpeg.decode(fitted.data, eighth if small else size, strict=True)
+                decoded, odd = jpeg.decode(fitted.data, eighth if is_large else size, strict=True)
                 if odd:
                     raise ValueError("; ".join(odd))
                 return decoded
             case "WEBP":
-                return webp.read_back(fitted.data, "RGBA" if picture.mode == "RGBA" else "RGBX")
+                return webp.read_back(fitted.data, from_afar=is_large)
             case _:
                 picture.load()
                 return picture
 
 
-def _look(image: Image.Image, columns: int, rows: int) -> Look:
-    mode = {"RGBX": "RGB"}.get(image.mode, image.mode)
+def _look(picture: Image.Image | webp.Planes, columns: int, rows: int) -> Look:
+    if isinstance(picture, webp.Planes):
+        planes = (_small(plane, columns, rows) for plane in (picture.luma, picture.blue, picture.red))
+        rgb = picture.to_rgb(*(np.asarray(plane, dtype=np.float32) for plane in planes))
+        return np.concatenate([rgb, np.full((rows, columns, 1), 255, np.float32)], axis=-1)
+    mode = {"RGBX": "RGB"}.get(picture.mode, picture.mode)
+    values = np.asarray(_small(picture, columns, rows).convert(mode).convert("RGBA"), dtype=np.float32)
+    return np.concatenate([values[..., :3] * values[..., 3:] / 255, values[..., 3:]], axis=-1)
+
+
+def _small(image: Image.Image, columns: int, rows: int) -> Image.Image:
     # Whole pixels first, as many as leave each cell several: twice as fast, and no average moves by more than one.
     factor = max(1, min(image.width // columns, image.height // rows) // _LEAST_CELL_PX)
-    small = (image.reduce(factor) if factor > 1 else image).resize((columns, rows), Image.Resampling.BOX)
-    values = np.asarray(small.convert(mode).convert("RGBA"), dtype=np.float32)
-    return np.concatenate([values[..., :3] * values[..., 3:] / 255, values[..., 3:]], axis=-1)
+    return (image.reduce(factor) if factor > 1 else image).resize((columns, rows), Image.Resampling.BOX)
 
 
 def unverified(name: str, why: str) -> ImageRejected:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import io
+
+import numpy as np
 import pytest
 from PIL import Image
 
 from ingestor.errors import ImageRejected
-from ingestor.images import encode, verify
+from ingestor.images import encode, verify, webp
 from ingestor.images.fitting import Fitted
 from ingestor.images.style import JpegStyle
 from ingestor.policy.sizing import Size
@@ -92,3 +95,37 @@ def test_another_format_or_half_a_file_is_not_what_was_meant(name):
 def test_lost_transparency_is_seen():
     image = Image.new("RGBA", (64, 64), (250, 250, 250, 0))
     assert "pixels" in unverified(fitted("WEBP", encode.webp(image.convert("RGB"), 90), image.size), image)
+
+
+@pytest.mark.parametrize("size", [(1025, 1031), (2048, 1024)])
+@pytest.mark.parametrize("colour", ["red", "lime", "blue", "white", "black", "#808000"])
+@pytest.mark.parametrize("quality", [1, 90])
+def test_planes_look_like_the_pixels_that_are_made_of_them(size, colour, quality):
+    image = kit.noise(*size).point(lambda value: 255 * (value > 127))
+    image.paste(kit.photograph(*size), (size[0] // 3, 0))
+    image.paste(colour, (0, 0, -(-size[0] // 2), -(-size[1] // 2)))
+    data = encode.webp(image, quality)
+    planes = webp.read_back(data, from_afar=True)
+    assert isinstance(planes, webp.Planes)
+    with Image.open(io.BytesIO(data)) as pixels:
+        difference = verify.look_of(pixels) - verify._look(planes, 64, 64)
+    assert np.abs(difference).max() < 20
+
+
+@pytest.mark.parametrize(
+    ("mode", "write"), [("RGBA", encode.webp), ("RGB", encode.lossless_webp), ("RGBA", encode.lossless_webp)]
+)
+def test_alpha_and_lossless_pictures_are_read_back_as_pixels(mode, write):
+    image = kit.photograph(70, 50).convert(mode)
+    if mode == "RGBA":
+        image.putalpha(kit.photograph(70, 50, 2).convert("L"))
+    data = write(image, 90) if write is encode.webp else write(image)
+    read = webp.read_back(data, from_afar=True)
+    assert isinstance(read, Image.Image)
+    with Image.open(io.BytesIO(data)) as pixels:
+        assert read.tobytes() == pixels.convert("RGBA").tobytes()
+
+
+def test_half_a_webp_is_not_read_back():
+    with pytest.raises(OSError, match="cannot be decoded"):
+        webp.read_back(encode.webp(kit.photograph(200, 150), 90)[:-2000], from_afar=True)
