@@ -171,8 +171,8 @@ class TokenBucket:
         `oldest_at`: when the oldest request without an answer got its token: what the server counted may be as
         old as that, and has grown since. `unanswered`: how many requests are still under way.
         """
-        now = replace(self.to(at), filling=True, eased=min(1.0, self.eased + EASE_BACK))
-        now = replace(now, refill=now.refill.narrowed(refill_range(headers)))
+        refill = self.refill.narrowed(refill_range(headers))
+        now = replace(self.to(at), filling=True, eased=min(1.0, self.eased + EASE_BACK), refill=refill)
         now = now._resized(headers.limit)
         if headers.remaining is None:
             return now, 0.0
@@ -212,7 +212,7 @@ class TokenBucket:
         if limit is None or limit <= 0:
             return self
         if limit == self.capacity:
-            return replace(self, learned=True)
+            return self if self.learned else replace(self, learned=True)
         # the count was made from a full bucket of the other size
         tokens = min(self.tokens + max(0.0, limit - self.capacity), float(limit))
         return replace(self, capacity=float(limit), tokens=tokens, learned=True)

@@ -205,8 +205,8 @@ class LocalQuota:
 
     def _wake_at(self, when: float, now: float) -> None:
         if self._timer is not None and not self._timer.done():
-            if when == self._timer_at:
-                return
+            if self._timer_at <= when < math.inf:
+                return  # it looks again when it comes too early: cheaper than a new one with each answer
             self._timer.cancel()
         self._timer, self._timer_at = None, when
         if not math.isinf(when):
