@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from openjpeg.utils import encode_array
 from PIL import Image
 
 QUADRANTS = ((220, 40, 30), (40, 190, 60), (50, 60, 210), (230, 210, 60))
@@ -359,6 +360,25 @@ def float_tiff(kind: str = "f4", **options: Any) -> bytes:
     return tiff((rgb_samples() / 255).astype(kind), 2, kind=3, **options)
 
 
+def grey_tiff_of_12_bits() -> bytes:
+    """Two samples in three bytes; written as bytes, then told what they are."""
+    values = grey_samples(12)[..., 0].reshape(-1, 2)
+    first, second = values[:, 0], values[:, 1]
+    packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=-1).astype(np.uint8)
+    data = tiff(packed.reshape(48, 96, 1), 1)
+    width, bits = (struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in ((256, 4, 96), (258, 3, 8)))
+    return data.replace(width, struct.pack("<HHII", 256, 4, 1, 64)).replace(bits, struct.pack("<HHII", 258, 3, 1, 12))
+
+
+def grey_and_alpha() -> np.ndarray:
+    return np.concatenate([grey_samples(8), np.full((48, 64, 1), 255)], axis=-1).astype(np.uint8)
+
+
+def jpeg2000(samples: np.ndarray, bits: int) -> bytes:
+    data: bytes = encode_array(samples, bits, photometric_interpretation=1, use_mct=False, codec_format=1)
+    return data
+
+
 # -- the rest --------------------------------------------------------------------------------------
 
 
@@ -367,10 +387,19 @@ def cursor() -> bytes:
     return icon[:2] + b"\2\0" + icon[4:]
 
 
-def psd() -> bytes:
-    """A flat RGB document: header, no palette, no resources, no layers, raw planes."""
-    planes = np.asarray(quarters()).transpose(2, 0, 1).tobytes()
-    return struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 48, 64, 8, 3) + bytes(12) + b"\0\0" + planes
+def psd(*, selection: bool = False) -> bytes:
+    """A flat RGB document: header, no palette, no resources, no layers, raw planes; with an empty selection, saved."""
+    planes = np.asarray(quarters()).transpose(2, 0, 1).tobytes() + bytes(64 * 48 if selection else 0)
+    return struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3 + selection, 48, 64, 8, 3) + bytes(12) + b"\0\0" + planes
+
+
+def tga_of_empty_alpha() -> bytes:
+    """Four bytes a pixel, of which the header says that the last one means nothing."""
+    clear = quarters().convert("RGBA")
+    clear.putalpha(0)
+    data = bytearray(saved(clear, "TGA"))
+    data[17] &= 0xF0
+    return bytes(data)
 
 
 def sun() -> bytes:
@@ -454,6 +483,14 @@ SAMPLES: tuple[Sample, ...] = (
     _of("TIFF RGB planes", "TIFF", lambda: tiff(rgb_samples().astype(np.uint8), 2, planar=2)),
     _of("TIFF RGB 16 bit", "TIFF", lambda: tiff(rgb_samples(16).astype(np.uint16), 2)),
     _of("TIFF RGB 16 bit big-endian", "TIFF", lambda: tiff(rgb_samples(16).astype(np.uint16), 2, order=">")),
+    _of("TIFF RGB 16 bit planes", "TIFF", lambda: tiff(rgb_samples(16).astype(np.uint16), 2, planar=2, order=">")),
+    _of("TIFF grey and alpha planes", "TIFF", lambda: tiff(grey_and_alpha(), 1, planar=2, more=[(338, 2)]), grey=True),
+    _of("TIFF grey and associated alpha", "TIFF", lambda: tiff(grey_and_alpha(), 1, more=[(338, 1)]), grey=True),
+    _of("TIFF grey 12 bit", "TIFF", grey_tiff_of_12_bits, grey=True),
+    _of("TIFF grey 16 bit signed", "TIFF", lambda: tiff(grey_samples(15).astype(np.int16), 1, kind=2), grey=True),
+    _of("TIFF white is 0, 16 bit", "TIFF", lambda: tiff(65535 - grey_samples(16).astype(np.uint16), 0), grey=True),
+    _of("TIFF white is 0, float", "TIFF", lambda: tiff(1 - grey_samples(8).astype("f4") / 255, 0, kind=3), grey=True),
+    _of("TIFF white is 0, plane", "TIFF", lambda: tiff(255 - grey_samples(8).astype("u1"), 0, planar=2), grey=True),
     _of("TIFF grey 16 bit", "TIFF", lambda: tiff(grey_samples(16).astype(np.uint16), 1), grey=True),
     _of(
         "TIFF grey 16 bit big-endian",
@@ -489,6 +526,7 @@ SAMPLES: tuple[Sample, ...] = (
     _of("CUR", "CUR", cursor, size=(64, 64)),
     _of("ICNS", "ICNS", icns, size=(1024, 1024)),
     _of("TGA", "TGA", lambda: saved(quarters(), "TGA")),
+    _of("TGA without alpha by its header", "TGA", lambda: tga_of_empty_alpha()),
     _of("TGA RLE", "TGA", lambda: saved(quarters(), "TGA", compression="tga_rle")),
     _of("PBM", "PPM", lambda: saved(quarters().convert("1", dither=0), "PPM"), grey=True, tolerance=130),
     _of("PGM", "PPM", lambda: saved(quarters().convert("L"), "PPM"), grey=True),
@@ -498,7 +536,10 @@ SAMPLES: tuple[Sample, ...] = (
     _of("PFM", "PPM", lambda: b"Pf\n64 48\n-1.0\n" + _upside_down(grey_samples(8) / 255), grey=True),
     _of("JPEG 2000", "JPEG2000", lambda: saved(quarters(), "JPEG2000")),
     _of("JPEG 2000 codestream", "JPEG2000", lambda: saved(quarters(), "JPEG2000", no_jp2=True)),
+    _of("JPEG 2000 16 bit", "JPEG2000", lambda: jpeg2000(rgb_samples(16).astype(np.uint16), 16)),
+    _of("JPEG 2000 12 bit", "JPEG2000", lambda: jpeg2000(rgb_samples(12).astype(np.uint16), 12)),
     _of("PSD", "PSD", psd),
+    _of("PSD with a selection", "PSD", lambda: psd(selection=True)),
     _of("QOI", "QOI", lambda: saved(quarters(), "QOI")),
     _of("PCX", "PCX", lambda: saved(quarters(), "PCX")),
     _of("SGI", "SGI", lambda: saved(quarters(), "SGI")),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 from ingestor.images.headers import Header
 from ingestor.images.samples import Picture, Samples
@@ -17,6 +17,8 @@ _SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "Lab
 _BAND_PIXELS = 4_000_000
 """Deep pixels are converted in bands of this size, so that the intermediate numbers take little memory."""
 _INTEGER_RANGES = tuple((1 << bits) - 1 for bits in (16, 24, 31, 32))
+_WHITE_IS_ZERO, _PLANES, _UNCOMPRESSED = 0, 2, 1
+"""Of a TIFF's PhotometricInterpretation, PlanarConfiguration and Compression."""
 _USUAL_GAMMA = (0.44, 0.47)
 """Of a PNG: 1/2.2 as everybody writes it, which means sRGB."""
 
@@ -32,12 +34,14 @@ def to_eight_bits(image: Picture) -> tuple[Picture, list[str]]:
     mode = image.mode
     if isinstance(image, Samples):
         return image, []
-    if mode.startswith("I;16"):
-        return _from_sixteen_bits(image), []
-    if mode == "I":
-        return _from_integers(image), []
-    if mode == "F":
-        return _from_floats(image)
+    if mode.startswith("I") or mode == "F":
+        grey, odd = _from_floats(image) if mode == "F" else (_from_whole_numbers(image), [])
+        return ImageChops.invert(grey) if _tag(image, 262) == _WHITE_IS_ZERO else grey, odd
+    if mode in ("1", "L") and _is_still_negative(image):
+        image = ImageChops.invert(image.convert("L"))
+        mode = image.mode
+    if mode == "La":
+        image = image.convert("LA")
     if image.has_transparency_data:
         return _with_alpha(image), []
     if mode in _PLAIN:
@@ -53,9 +57,26 @@ def _with_alpha(image: Image.Image) -> Image.Image:
     return rgba
 
 
+def _tag(image: Image.Image, number: int) -> Any:
+    """Of a TIFF: None where it is not told, and for all other formats."""
+    told = getattr(image, "tag_v2", {}).get(number)
+    return told[0] if isinstance(told, tuple) and len(set(told)) == 1 else told
+
+
+def _is_still_negative(image: Image.Image) -> bool:
+    """Whether white is 0: Pillow turns that round, but where the file says that its one channel is a plane."""
+    told = (_tag(image, 262), _tag(image, 284), _tag(image, 259))
+    return told == (_WHITE_IS_ZERO, _PLANES, _UNCOMPRESSED)
+
+
+def _from_whole_numbers(image: Image.Image) -> Image.Image:
+    return _from_sixteen_bits(image) if image.mode.startswith("I;16") else _from_integers(image)
+
+
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:
     """A grey picture of 16 bits. A colour that stands for "transparent" (PNG, tRNS) becomes alpha."""
-    grey = _by_bands(image, lambda values: (values.astype(np.uint32) + 128) // 257)
+    white = 4095 if _tag(image, 258) == 12 else 65535
+    grey = _by_bands(image, lambda values: (values.astype(np.uint32) * 255 + white // 2) // white)
     clear = image.info.get("transparency")
     if not isinstance(clear, int):
         return grey
@@ -69,7 +90,9 @@ def _from_integers(image: Image.Image) -> Image.Image:
     bands = (np.asarray(band).view(kind) for band in _bands(image))
     ranges = [(int(values.min()), int(values.max())) for values in bands]
     low, high = min(0, *(low for low, _ in ranges)), max(high for _, high in ranges)
-    if low == 0:
+    if low == 0 and _tag(image, 258) == 16:
+        high = (1 << 15) - 1  # with a sign, or there would be other pixels
+    elif low == 0:
         high = next(most for most in _INTEGER_RANGES if high <= most)
     scale = 255 / (high - low)
     return _by_bands(image, lambda values: (values.view(kind).astype(np.float64) - low) * scale + 0.5)
@@ -77,8 +100,8 @@ def _from_integers(image: Image.Image) -> Image.Image:
 
 def _is_unsigned(image: Image.Image) -> bool:
     """Whether a TIFF has 32 bits without a sign, which Pillow hands out as if they had one."""
-    tags = getattr(image, "tag_v2", {})
-    return tags.get(258) == (32,) and tags.get(339, (1,)) == (1,)
+    bits, kind = _tag(image, 258), _tag(image, 339)
+    return bits == 32 and kind in (None, 1)
 
 
 def _from_floats(image: Image.Image) -> tuple[Image.Image, list[str]]:
@@ -130,6 +153,12 @@ def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list
             return _by_profile(image, header.attached.icc)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
             odd.append(f"the colour profile cannot be used and was left out ({error})")
+    elif header.code_points is not None and not _are_usual(*header.code_points):
+        primaries, transfer = header.code_points
+        odd.append(
+            f"its colours are told by code points alone (primaries {primaries}, transfer {transfer}), which are not "
+            "converted: they may look paler or darker; export it with a colour profile, or as sRGB"
+        )
     if image.mode == "LAB":
         return _transformed(image, ImageCms.createProfile("LAB")), True, odd
     if image.mode == "CMYK":
@@ -141,18 +170,32 @@ def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list
     return image, False, odd
 
 
+def _are_usual(primaries: int, transfer: int) -> bool:
+    """Whether code points (ITU-T H.273) mean what sRGB looks like: those of BT.709 and BT.601, or none at all."""
+    return primaries in (1, 2, 5, 6) and transfer in (1, 2, 4, 5, 6, 13, 14, 15)
+
+
 def _by_profile(image: Image.Image, icc: bytes) -> tuple[Image.Image, bool, list[str]]:
     profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
     space = profile.profile.xcolor_space.strip()
     if image.mode == "RGBX" or (image.mode in ("L", "YCbCr", "HSV") and space == "RGB"):
         image = image.convert("RGB")
-    if image.mode == "RGB" and space == "GRAY":
+    if image.mode == "RGBA" and space == "GRAY" and _is_grey(image):
+        shown = _transformed(image.getchannel("R"), profile)
+        shown.putalpha(image.getchannel("A"))
+        return shown, True, []
+    if image.mode in ("RGB", "RGBA") and space == "GRAY":
         raise ValueError("it is for grey pictures, and this one is not")
     if space != _SPACES.get(image.mode):
         raise ValueError(f"it is for {space}, and the picture is {image.mode}")
     if space == "RGB" and _is_srgb(profile):
         return image, False, []
     return _transformed(image, profile), True, []
+
+
+def _is_grey(image: Image.Image) -> bool:
+    red, green, blue, *_ = image.split()
+    return not any(ImageChops.difference(red, other).getbbox() for other in (green, blue))
 
 
 def _transformed(image: Image.Image, profile: Any) -> Image.Image:

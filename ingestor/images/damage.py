@@ -41,6 +41,9 @@ _UNSUPPORTED = (
     "unknown pixel mode",
     "cannot handle",
     "unknown mode",
+    "unknown raw mode",
+    "unknown data organization",
+    "not a ppm file",
 )
 _CUT = ("truncat", "unexpected end", "premature end", "end of file")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ingestor.images import damage, integrity, jpeg, png, webp
+from ingestor.images import damage, integrity, jpeg, jpeg2000, png, transparency, webp
 from ingestor.images.ending import CERTAIN, is_cut_off
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.samples import Picture
@@ -41,9 +41,15 @@ def pixels(
             undecoded.take()
             return _whole(webp.decode(source.whole()))
         picture = undecoded.take()
+        if header.format.name == "JPEG2000" and (deep := jpeg2000.deep(source, picture)) is not None:
+            return _whole(deep)
         if (samples := png.samples(source, header, picture)) is not None:
             return _whole(samples if to_resize else samples.image())
-        return _whole(_loaded(picture), getattr(picture, "odd", None))
+        loaded = _loaded(picture)
+        if header.format.name == "PNG" and level == "strict":
+            png.check_rows(source, loaded)
+        odd = getattr(picture, "odd", None)
+        return _whole(transparency.mended(source, header.format.name, loaded), odd)
 
 
 def _jpeg(

@@ -35,6 +35,8 @@ class Header:
     """Of a JPEG."""
     gamma: float | None
     """Of a PNG that tells one, and no better description of its colours."""
+    code_points: tuple[int, int] | None
+    """Colour primaries and transfer of a PNG, AVIF or HEIC that tells them so (ITU-T H.273)."""
     attached: Attached
 
 
@@ -73,6 +75,7 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
             has_more_pictures=row.pictures in ("animation", "pages") and bool(getattr(picture, "is_animated", False)),
             style=style.of(picture) if row.name == "JPEG" else JpegStyle(),
             gamma=_gamma(picture),
+            code_points=_code_points(source, row),
             attached=carried,
         )
         return header, Undecoded(picture)
@@ -81,9 +84,9 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
 def _factory(row: Format) -> Callable[..., Image.Image]:
     if row.name == "TIFF":
         # Imported here: it brings Pillow's plugin, which most workers never need.
-        from ingestor.images.float_tiff import FloatTiffFile
+        from ingestor.images.tiff import TiffFile
 
-        return FloatTiffFile
+        return TiffFile
     return Image.OPEN[row.name][0]
 
 
@@ -141,6 +144,16 @@ def _size_before_opening(source: Source, row: Format) -> Size | None:
 def _told_by_tiff(picture: Image.Image) -> int:
     told = picture.tag_v2.get(0x0112, 1)  # type: ignore[attr-defined]
     return told if isinstance(told, int) and 1 <= told <= 8 else 1
+
+
+def _code_points(source: Source, row: Format) -> tuple[int, int] | None:
+    head = source.head
+    if row.name == "PNG" and (at := head.find(b"\0\0\0\x04cICP")) > 0 and at + 10 <= len(head):
+        return head[at + 8], head[at + 9]
+    if row.name in ("AVIF", "HEIF") and (at := head.find(b"colrnclx")) > 0 and at + 12 <= len(head):
+        primaries, transfer = struct.unpack_from(">2H", head, at + 8)
+        return primaries, transfer
+    return None
 
 
 def _gamma(picture: Image.Image) -> float | None:

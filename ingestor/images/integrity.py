@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 
 from ingestor.images import damage, jpeg, png
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
 
-_HOLE = bytes(128)
+_HOLES = {b"VP8 ": bytes(128), b"VP8L": bytes(1024)}
+_FRAME_HEAD_BYTES = 16
+"""Of an ANMF chunk, before its own chunks."""
 
 
 def check(source: Source, header: Header, undecoded: Undecoded, level: str) -> list[str]:
@@ -31,6 +34,12 @@ def check(source: Source, header: Header, undecoded: Undecoded, level: str) -> l
         picture = undecoded.take()
         if png.samples(source, header, picture) is None:
             picture.load()
+            if level == "strict" and header.format.name == "PNG":
+                png.check_rows(source, picture)
+            if level == "strict":
+                for number in range(1, getattr(picture, "n_frames", 1)):
+                    picture.seek(number)
+                    picture.load()
     return []
 
 
@@ -44,21 +53,30 @@ def check_container(source: Source, header: Header) -> None:
 
 
 def check_webp_chunks(source: Source) -> None:
-    """Raises `SyntaxError` for a chunk beyond the end, and for a hole in lossy data, which has no checksum;
+    """Raises `SyntaxError` for a chunk beyond the end, and for a hole in picture data, which has no checksum;
     `SourceNotReady` where the hole is the end.
 
-    What an arithmetic coder writes looks like noise: so many zeros in a row are a part that was never written.
+    What an arithmetic coder writes looks like noise: so many zeros in a row are a part that was never written. Of
+    lossless data it takes more of them: one bit each may stand for many pixels.
     """
     data = source.whole()
-    at, end = 12, 8 + struct.unpack_from("<I", data, 4)[0]
-    while at + 8 <= min(end, len(data)):
+    for kind, begin, end in _webp_chunks(data, 12, min(8 + struct.unpack_from("<I", data, 4)[0], len(data))):
+        hole = _HOLES.get(kind)
+        if hole is not None and data.find(hole, begin, end) >= 0:
+            if data.endswith(_HOLES[b"VP8 "]):
+                raise damage.truncated(source)
+            raise SyntaxError("a part of its data is nothing but zeros")
+
+
+def _webp_chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, begin and end of what is in each chunk, those of an animation's frames too. Raises `SyntaxError`."""
+    while at + 8 <= end:
         kind, (length,) = data[at : at + 4], struct.unpack_from("<I", data, at + 4)
         if at + 8 + length > len(data):
             raise SyntaxError(f"chunk {kind!r} goes beyond the end")
-        if kind == b"VP8 " and data.find(_HOLE, at + 8, at + 8 + length) >= 0:
-            if data.endswith(_HOLE):
-                raise damage.truncated(source)
-            raise SyntaxError("a part of its data is nothing but zeros")
+        if kind == b"ANMF":
+            yield from _webp_chunks(data, at + 8 + _FRAME_HEAD_BYTES, at + 8 + length)
+        yield kind, at + 8, at + 8 + length
         at += 8 + length + (length & 1)
 
 

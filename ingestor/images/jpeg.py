@@ -110,6 +110,10 @@ def _decoded(data: bytes, space: str, size: Size, *, strict: bool) -> tuple[np.n
         with contextlib.suppress(ValueError):
             return pixels(strict=True), []
     odd = check(data) if strict else []
+    with contextlib.suppress(ValueError):
+        return pixels(strict=False), odd
+    # It may be a marker beside the picture that the library cannot go past.
+    data = jpeg_markers.plain(data)
     try:
         return pixels(strict=False), odd
     except ValueError as error:
@@ -119,9 +123,9 @@ def _decoded(data: bytes, space: str, size: Size, *, strict: bool) -> tuple[np.n
 def _kind(data: bytes) -> str:
     try:
         return str(simplejpeg.decode_jpeg_header(data, strict=False)[2])
-    except KeyError as error:
-        # A colour space that the library has no name for.
-        raise NotReadHere(f"colour space {error}") from error
+    except (KeyError, ValueError) as error:
+        # A colour space or a sampling that the library has no name for.
+        raise NotReadHere(f"colour space or sampling: {error}") from error
 
 
 def _damage_of_a_progressive(data: bytes) -> str | None:
@@ -145,19 +149,25 @@ def _read_all(data: bytes, *, strict: bool = True) -> None:
 
 def _odd_but_harmless(data: bytes, warning: str) -> list[str]:
     """The warning, if the picture is whole without what it was about. Raises `ValueError` for damage."""
-    try:
-        _read_all(data, strict=False)
-    except ValueError as error:
-        raise NotReadHere(str(error)) from error
+    # What is wrong with a marker beside the picture may keep the library from reading it at all.
     plain = jpeg_markers.plain(data)
     try:
         _read_all(plain)
     except ValueError as damage:
+        _check_readable(plain)
         shorter = _without_padding(plain, str(damage))
         if shorter is None:
             raise
         _read_all(shorter)
     return [warning]
+
+
+def _check_readable(data: bytes) -> None:
+    """Raises `NotReadHere` for what the library refuses even where it is told to pass over damage."""
+    try:
+        _read_all(data, strict=False)
+    except ValueError as error:
+        raise NotReadHere(str(error)) from error
 
 
 def _without_padding(data: bytes, warning: str) -> bytes | None:

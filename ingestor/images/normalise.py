@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from ingestor.disk import disk_fault
-from ingestor.images import attached, colour, decode, fitting, headers, integrity, shape, style, verify
+from ingestor.images import attached, colour, damage, decode, fitting, headers, integrity, shape, style, verify
 from ingestor.images.fitting import Limits, Wish
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.lighten import Lightened, lightened
@@ -163,10 +163,11 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
     if what.first_frame and rules.animation == "keep":
         odd.append("it moves, but can only be sent still: its first frame was taken")
     without_loss = _came_without_loss(file, header, picture)
-    picture, odd_depth = colour.to_eight_bits(picture)
-    image = shape.resized(picture, what.box, shown, light=rules.light)
-    del picture
-    image, colour_changed, odd_colour = colour.to_srgb(image, header)
+    with damage.told(file, header.format):  # a kind of pixels that nothing here can convert is the file's fault
+        picture, odd_depth = colour.to_eight_bits(picture)
+        image = shape.resized(picture, what.box, shown, light=rules.light)
+        del picture
+        image, colour_changed, odd_colour = colour.to_srgb(image, header)
     image = shape.turned(image, what.orientation)
     image.info.clear()
     turn = header.orientation if what.orientation == 1 else 1

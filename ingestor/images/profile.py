@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from importlib import metadata
 
 import PIL
 import simplejpeg
@@ -15,7 +16,7 @@ from PIL import features
 from ingestor.policy.formats import Format
 from ingestor.ports import NormaliseRules
 
-RECIPE = 3
+RECIPE = 4
 """Counts up whenever this package would make other bytes with the same libraries and rules."""
 
 _SHAPING = ("longest_side_px", "max_bytes", "orientation", "webp_quality", "metadata")
@@ -36,6 +37,7 @@ def profile(row: Format, written_as: str, rules: NormaliseRules) -> str:
         f"pillow-{PIL.__version__}",
         f"lcms-{_version('littlecms2')}",
         f"simplejpeg-{simplejpeg.__version__}",
+        *([f"openjpeg-{metadata.version('pylibjpeg-openjpeg')}"] if row.name == "JPEG2000" else []),
         str(RECIPE),
         hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12],
     ]

@@ -226,3 +226,14 @@ def test_alpha_that_hides_nothing_is_dropped():
 def test_profiles_that_are_srgb_by_any_name_are_recognised():
     assert colour._is_srgb(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")))
     assert not colour._is_srgb(ImageCms.ImageCmsProfile(io.BytesIO(kit.rgb_profile(kit.DISPLAY_P3, 2.2))))
+
+
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "is_told"), [(1, 13, False), (2, 2, False), (12, 13, True), (9, 16, True)]
+)
+def test_colours_told_by_code_points_that_are_not_converted_are_told_of(made_fit, primaries, transfer, is_told):
+    data = kit.png(
+        kit.rgb_samples().astype(np.uint8), 8, 2, chunks=[kit.png_chunk(b"cICP", bytes([primaries, transfer, 0, 1]))]
+    )
+    warnings = made_fit(data, longest_side_px=32).warnings
+    assert any("code points" in warning for warning in warnings) is is_told

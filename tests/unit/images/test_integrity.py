@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
+import numpy as np
 import pytest
 
 from ingestor.errors import ImageRejected, SourceNotReady
+from ingestor.images import jpeg
 from tests import image_kit as kit
 
 KINDS = {
@@ -164,3 +167,119 @@ def test_a_hole_in_a_lossy_webp_is_found(made_fit):
     at = len(data) // 2
     assert refused(made_fit, data[:at] + bytes(512) + data[at + 512 :]) == "corrupt"
     assert refused(made_fit, data[:-600] + bytes(600)) == "truncated"
+
+
+def broken_profile(data: bytes) -> bytes:
+    """A colour profile whose parts are numbered wrongly, which libjpeg refuses even where it is told to go on."""
+    part = b"ICC_PROFILE\0" + bytes([7, 3]) + bytes(200)
+    return data[:2] + b"\xff\xe2" + struct.pack(">H", len(part) + 2) + part + data[2:]
+
+
+@pytest.mark.parametrize("longest_side_px", [4096, 400], ids=["as found", "resized"])
+def test_damage_is_found_behind_a_marker_that_cannot_be_read(made_fit, longest_side_px):
+    data = broken_profile(photo_jpeg())
+    whole = made_fit(data, longest_side_px=longest_side_px)
+    assert whole.is_source is (longest_side_px == 4096)
+    assert not any("strictly" in warning for warning in whole.warnings)
+    middle = len(data) // 2
+    holed = data[:middle] + bytes(4096) + data[middle + 4096 :]
+    assert refused(made_fit, holed, longest_side_px=longest_side_px) == "corrupt"
+
+
+@pytest.mark.parametrize("longest_side_px", [4096, 400], ids=["as found", "resized"])
+def test_a_sampling_that_the_strict_decoder_has_no_name_for_is_read_by_pillow(made_fit, monkeypatch, longest_side_px):
+    data, known = photo_jpeg(), jpeg.simplejpeg.decode_jpeg_header
+
+    def unknown(of: bytes, **options: object) -> object:
+        if of == data:
+            raise ValueError("Could not determine subsampling level")
+        return known(of, **options)
+
+    monkeypatch.setattr(jpeg.simplejpeg, "decode_jpeg_header", unknown)
+    payload = made_fit(data, longest_side_px=longest_side_px)
+    assert payload.is_source is (longest_side_px == 4096)
+    assert payload.warnings == ("this kind of JPEG could not be checked strictly",)
+
+
+PNG_KINDS = {
+    "RGB": lambda photo: kit.saved(photo, "PNG"),
+    "RGBA": lambda photo: kit.saved(photo.convert("RGBA"), "PNG"),
+    "grey": lambda photo: kit.saved(photo.convert("L"), "PNG"),
+    "grey and alpha": lambda photo: kit.saved(photo.convert("LA"), "PNG"),
+    "palette": lambda photo: kit.saved(photo.convert("P"), "PNG"),
+    "bits": lambda photo: kit.saved(photo.convert("1"), "PNG"),
+    "16 bits": lambda photo: kit.png(np.asarray(photo.convert("L")).astype(np.uint16)[..., None] * 257, 16, 0),
+    "RGB of 16 bits": lambda photo: kit.png(np.asarray(photo).astype(np.uint16) * 257, 16, 2),
+    "interlaced": lambda photo: kit.png(np.asarray(photo), 8, 2, interlaced=True),
+}
+
+
+def rows_left_out(data: bytes, share: float) -> bytes:
+    """A PNG whose data ends early, with every checksum as it should be."""
+    at, packed = 8, b""
+    chunks = []
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        if kind == b"IDAT":
+            packed += body
+        else:
+            chunks.append((kind, body))
+        at += 12 + length
+    rows = zlib.decompress(packed)
+    chunks.insert(-1, (b"IDAT", zlib.compress(rows[: int(len(rows) * share)])))
+    return data[:8] + b"".join(kit.png_chunk(kind, body) for kind, body in chunks)
+
+
+@pytest.mark.parametrize("kind", PNG_KINDS)
+@pytest.mark.parametrize("longest_side_px", [4096, 100], ids=["as found", "resized"])
+def test_a_png_without_its_last_rows_is_not_whole(made_fit, kind, longest_side_px):
+    data = PNG_KINDS[kind](kit.photograph(300, 200, 7))
+    made_fit(rows_left_out(data, 1.0), longest_side_px=longest_side_px)
+    for share in (0.02, 0.5, 0.99):
+        assert refused(made_fit, rows_left_out(data, share), longest_side_px=longest_side_px) == "corrupt"
+
+
+def test_a_png_whose_last_rows_are_black_is_whole(made_fit):
+    image = kit.photograph(300, 200, 7).convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 100, 300, 200))
+    assert made_fit(kit.saved(image, "PNG")).is_source
+    assert made_fit(kit.png(np.zeros((199, 301, 4), np.uint8), 8, 6, interlaced=True)).is_source
+
+
+@pytest.mark.parametrize("size", [(301, 200), (300, 199), (8, 8), (3, 3), (1, 1), (1, 9), (9, 1)])
+def test_the_rows_of_an_interlaced_png_are_counted(made_fit, size):
+    samples = np.asarray(kit.noise(*size).convert("RGBA"))
+    data = kit.png(samples, 8, 6, interlaced=True)
+    assert made_fit(rows_left_out(data, 1.0)).is_source
+    if min(size) > 1:
+        assert refused(made_fit, rows_left_out(data, 0.6)) == "corrupt"
+
+
+def moving(**options: object) -> bytes:
+    frames = [kit.noise(200, 200, seed=seed) for seed in range(3)]
+    return kit.saved(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=50, **options)
+
+
+@pytest.mark.parametrize("options", [{"quality": 90}, {"lossless": True}], ids=["lossy", "lossless"])
+@pytest.mark.parametrize("animation", ["keep", "first_frame"])
+def test_a_hole_in_any_frame_of_a_webp_is_found(made_fit, options, animation):
+    data = moving(**options)
+    assert made_fit(data, animation=animation).is_source is (animation == "keep")
+    for place in (1, 3, 5):
+        at = len(data) * place // 6 - 2000
+        assert refused(made_fit, data[:at] + bytes(4000) + data[at + 4000 :], animation=animation) == "corrupt"
+
+
+def test_a_hole_in_a_lossless_webp_is_found(made_fit):
+    data = kit.saved(kit.photograph(900, 700), "WEBP", lossless=True)
+    at = len(data) // 2
+    assert refused(made_fit, data[:at] + bytes(4096) + data[at + 4096 :]) == "corrupt"
+
+
+def test_every_frame_that_is_kept_is_decoded(made_fit):
+    data = bytearray(moving(lossless=True))
+    begin = data.rindex(b"VP8L") + 100
+    data[begin : begin + 4000] = b"\xff" * 4000
+    assert refused(made_fit, bytes(data), animation="keep") == "corrupt"
+    assert made_fit(bytes(data), animation="first_frame").width_px == 200

@@ -6,18 +6,18 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.images import float_tiff
-from ingestor.images.float_tiff import FloatTiffFile
+from ingestor.images import tiff
+from ingestor.images.tiff import TiffFile
 from tests import image_kit as kit
 
 UNPACKED = [(1, 1), *itertools.product((5, 8), (1, 2, 3))]
 
 
-def loaded(data: bytes) -> FloatTiffFile:
-    image = FloatTiffFile(io.BytesIO(data))
+def loaded(data: bytes) -> TiffFile:
+    image = TiffFile(io.BytesIO(data))
     image.load()
     return image
 
@@ -51,7 +51,7 @@ def test_packed_grey_in_big_endian_order_is_read_here_as_pillow_swaps_it_twice(p
 
 
 def test_bands_have_no_seam(monkeypatch):
-    monkeypatch.setattr(float_tiff, "_BAND_SAMPLES", 500)
+    monkeypatch.setattr(tiff, "_BAND_SAMPLES", 500)
     for packed, predictor in UNPACKED:
         image = loaded(kit.float_tiff(packed=packed, predictor=predictor))
         assert np.array_equal(np.asarray(image), np.asarray(kit.quarters()))
@@ -145,6 +145,53 @@ def test_a_kind_that_is_not_read_is_named(made_fit, options, words, monkeypatch)
 
 
 def test_a_large_strip_that_only_libtiff_unpacks_is_refused(made_fit, monkeypatch):
-    monkeypatch.setattr(float_tiff, "_MOST_UNPACKED_BYTES", 1000)
+    monkeypatch.setattr(tiff, "_MOST_UNPACKED_BYTES", 1000)
     with pytest.raises(ImageRejected, match="strips of 36,864 bytes"):
         made_fit(kit.float_tiff(packed=5))
+
+
+@pytest.mark.parametrize(("packed", "predictor"), [(1, 1), (5, 1), (5, 2), (8, 1), (8, 2)])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("cut", [{}, {"rows": 5}, {"tile": 16}], ids=str)
+def test_planes_of_whole_numbers_are_read(order, packed, predictor, cut):
+    options = {"planar": 2, "order": order, "packed": packed, "predictor": predictor, **cut}
+    image = loaded(kit.tiff(kit.rgb_samples(16).astype(np.uint16), 2, **options))
+    assert np.array_equal(np.asarray(image), np.asarray(kit.quarters()))
+    image = loaded(kit.tiff(kit.grey_and_alpha(), 1, more=[(338, 2)], **options))
+    assert np.array_equal(np.asarray(image), kit.grey_and_alpha())
+
+
+def thumbnail_first(*, first: int, second: int) -> bytes:
+    """Two pages, 16x12 and 64x48, with these as NewSubfileType."""
+    pages = (kit.quarters(16, 12), first), (kit.quarters(), second)
+    buffer = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(buffer) as writer:
+        for page, kind in pages:
+            info = TiffImagePlugin.ImageFileDirectory_v2()
+            info[254] = kind
+            page.save(writer, "TIFF", tiffinfo=info)
+            writer.newFrame()
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "size"), [(1, 0, (64, 48)), (0, 1, (16, 12)), (0, 0, (16, 12)), (1, 1, (64, 48))]
+)
+def test_a_smaller_copy_is_not_taken_for_the_picture(made_fit, first, second, size):
+    payload = made_fit(thumbnail_first(first=first, second=second))
+    assert (payload.width_px, payload.height_px) == size
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"MM\0\x2b\0\x08\0\0" + bytes(100), "big-endian"),
+        (kit.tiff(kit.rgb_samples().astype(np.uint8), 2, more=[(50706, 1)]), "DNG"),
+        (kit.tiff(kit.grey_samples(16).astype(np.uint16), 1, planar=2), None),
+    ],
+    ids=["BigTIFF in big-endian order", "DNG", "one plane of 16 bits"],
+)
+def test_a_kind_that_is_not_read_is_told_as_such(made_fit, data, words):
+    with pytest.raises(ImageRejected, match=words) as caught:
+        made_fit(data)
+    assert caught.value.reason == "unsupported"

@@ -1,4 +1,8 @@
-"""TIFFs whose samples are floats, of the kinds that Pillow refuses: in colour, with alpha, of 16 or 64 bits."""
+"""TIFFs of the kinds that Pillow refuses or reads wrongly.
+
+Floats in colour, with alpha, of 16 or 64 bits; channels in planes, where they have 16 bits or are grey and alpha; and
+files that begin with a thumbnail.
+"""
 
 from __future__ import annotations
 
@@ -22,31 +26,61 @@ _MOST_UNPACKED_BYTES = 64_000_000
 _MOST_CHANNELS = 8
 _RAW, _LZW, _PACKBITS = 1, 5, 32773
 _DEFLATE = (8, 32946)
+_BIG_TIFF_OF_BIG_ENDIANS = b"MM\x00\x2b"
+_REDUCED = 1
+"""NewSubfileType: a smaller copy of another page."""
+_MOST_THUMBNAILS = 16
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 """ExtraSamples: alpha that colours were multiplied with, and alpha beside them."""
 
 
-class FloatTiffFile(TiffImagePlugin.TiffImageFile):
-    """Pillow's TIFF, which opens what Pillow refuses for its floats too; `load` makes it L, RGB or RGBA."""
+class TiffFile(TiffImagePlugin.TiffImageFile):
+    """Pillow's TIFF, with a reader of our own for what Pillow does not read well; that makes it L, LA, RGB or RGBA."""
 
     odd: list[str]
     """Warnings, once it is loaded."""
     _layout: _Layout | None
 
+    def _open(self) -> None:
+        if self.fp is not None and self.fp.read(4) == _BIG_TIFF_OF_BIG_ENDIANS:
+            raise _unsupported("BigTIFF files in big-endian order")
+        if self.fp is not None:
+            self.fp.seek(0)
+        super()._open()
+        self._pass_thumbnails()
+
+    def _pass_thumbnails(self) -> None:
+        """To the first page that is no smaller copy of another one; to the largest, where all say that they are."""
+        largest, page = (0, 0), 0
+        while _number(self.tag_v2.get(254, 0)) & _REDUCED:
+            largest = max(largest, (self.width * self.height, -page))
+            page += 1
+            try:
+                if page == _MOST_THUMBNAILS:
+                    raise EOFError
+                self.seek(page)
+            except EOFError:
+                self.seek(-largest[1])
+                return
+
     def _setup(self) -> None:
         self._layout, self.odd = None, []
+        if 50706 in self.tag_v2:
+            raise _unsupported("raw pictures of cameras (DNG)")
         try:
             super()._setup()
         except SyntaxError:
-            if set(_several(self.tag_v2.get(339, 1))) != {3}:
+            if not _is_float(self.tag_v2):
                 raise
         else:
             # Pillow swaps the bytes of big-endian floats that libtiff has swapped already.
-            if self._mode != "F" or self.tag_v2.prefix != b"MM" or self._compression == "raw":
+            swaps = self._mode == "F" and self.tag_v2.prefix == b"MM" and self._compression != "raw"
+            if not swaps and not _are_planes_of_ours(self.tag_v2):
                 return
         self._layout = _layout_of(self.tag_v2)
         self._mode = self._layout.mode
         self.tile = []
+        self.info.pop("transparency", None)
         if (icc := self.tag_v2.get(34675)) is not None:
             self.info["icc_profile"] = icc
 
@@ -104,6 +138,22 @@ class _Layout:
         return math.ceil(self.height / self.tile_height)
 
 
+def _number(told: Any) -> int:
+    return told if isinstance(told, int) else 0
+
+
+def _is_float(tags: Any) -> bool:
+    return set(_several(tags.get(339, 1))) == {3}
+
+
+def _are_planes_of_ours(tags: Any) -> bool:
+    """Planes of whole numbers that Pillow mixes up: it takes 16 bits for 8, and grey and alpha for one of them."""
+    channels, bits = _number(tags.get(277, 1)), set(_several(tags.get(258, 1)))
+    is_planar = tags.get(284) == 2 and channels > 1
+    is_plain = set(_several(tags.get(339, 1))) == {1} and tags.get(262) in (0, 1, 2)
+    return is_planar and is_plain and (bits == {16} or (bits == {8} and tags.get(262) != 2))
+
+
 def _several(told: Any) -> tuple[Any, ...]:
     return told if isinstance(told, tuple) else (told,)
 
@@ -118,31 +168,32 @@ def _layout_of(tags: Any) -> _Layout:
     width, height, channels, photometric = one(256, 0), one(257, 0), one(277, 1), one(262, 1)
     bits, extra = set(_several(tags.get(258, 1))), _several(tags.get(338, ()))
     colours = {0: 1, 1: 1, 2: 3}.get(photometric)
+    what, letter = ("floats", "f") if _is_float(tags) else ("planes", "u")
     if colours is None:
-        raise _unsupported(f"floats of photometric interpretation {photometric}")
-    if len(bits) != 1 or not bits <= {16, 32, 64}:
-        raise _unsupported(f"floats of {', '.join(map(str, sorted(bits)))} bits")
+        raise _unsupported(f"{what} of photometric interpretation {photometric}")
+    if len(bits) != 1 or not bits <= ({16, 32, 64} if letter == "f" else {8, 16}):
+        raise _unsupported(f"{what} of {', '.join(map(str, sorted(bits)))} bits")
     if not colours <= channels <= _MOST_CHANNELS:
-        raise _unsupported(f"floats in {channels} channels")
+        raise _unsupported(f"{what} in {channels} channels")
     alpha = extra[0] if channels > colours and extra and extra[0] in (_ASSOCIATED, _UNASSOCIATED) else 0
     compression, predictor, planes = one(259, 1), one(317, 1), one(284, 1) == 2 and channels > 1
     if compression not in (_RAW, _LZW, _PACKBITS, *_DEFLATE):
-        raise _unsupported(f"floats with compression {compression}")
-    if predictor not in (1, 2, 3) or one(266, 1) != 1:
-        raise _unsupported(f"floats with predictor {predictor} and fill order {one(266, 1)}")
+        raise _unsupported(f"{what} with compression {compression}")
+    if predictor not in ((1, 2, 3) if letter == "f" else (1, 2)) or one(266, 1) != 1:
+        raise _unsupported(f"{what} with predictor {predictor} and fill order {one(266, 1)}")
     if planes and alpha == _ASSOCIATED:
-        raise _unsupported("floats in planes that were multiplied with alpha")
+        raise _unsupported("planes that were multiplied with alpha")
     tiled = 324 in tags
     tile_width = one(322, 0) if tiled else width
     tile_height = one(323, 0) if tiled else min(height, one(278, height))
     if tile_width < 1 or tile_height < 1:
         raise ValueError("its strips or tiles have no size")
     if tiled and (min(tile_width, tile_height) < 16 or tile_width * tile_height > width * height + 4_000_000):
-        raise _unsupported(f"floats in tiles of {tile_width}x{tile_height}")
+        raise _unsupported(f"{what} in tiles of {tile_width}x{tile_height}")
     return _Layout(
         width=width,
         height=height,
-        kind=np.dtype(f"{'<' if tags.prefix == b'II' else '>'}f{bits.pop() // 8}"),
+        kind=np.dtype(f"{'<' if tags.prefix == b'II' else '>'}{letter}{bits.pop() // 8}"),
         channels=channels,
         colours=colours,
         alpha=alpha,
@@ -177,12 +228,13 @@ class _Block:
 
 
 def _pixels(file: IO[bytes], layout: _Layout) -> tuple[np.ndarray, list[str]]:
-    """Two passes: the range of all colours together, then the values."""
+    """Two passes: the range of all colours together, then the values. That of whole numbers is known."""
     needed = layout.across * layout.down * (layout.channels if layout.planes else 1)
     if min(len(layout.offsets), len(layout.lengths)) < needed:
         raise ValueError("it names too few strips or tiles")
-    low, high = 0.0, 1.0
-    for block in _blocks(file, layout):
+    white = 1.0 if layout.kind.kind == "f" else float(np.iinfo(layout.kind).max)
+    low, high = 0.0, white
+    for block in _blocks(file, layout) if layout.kind.kind == "f" else ():
         if (values := block.values[..., : max(0, layout.colours - block.channel)]).size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     if not math.isfinite(255.0 / (high - low)) or not math.isfinite(high - low):
@@ -194,8 +246,8 @@ def _pixels(file: IO[bytes], layout: _Layout) -> tuple[np.ndarray, list[str]]:
         colours = max(0, layout.colours - block.channel)
         shown = (block.values[..., :colours] - low) * (255.0 / (high - low)) + 0.5
         target[..., :colours] = 255 - shown.astype(np.uint8) if layout.inverted else shown
-        target[..., colours:] = block.values[..., colours:].clip(0.0, 1.0) * 255.0 + 0.5
-    return (pixels[..., 0] if layout.kept == 1 else pixels), colour.told_range(low, high)
+        target[..., colours:] = block.values[..., colours:].clip(0.0, white) * (255.0 / white) + 0.5
+    return (pixels[..., 0] if layout.kept == 1 else pixels), colour.told_range(low / white, high / white)
 
 
 def _blocks(file: IO[bytes], layout: _Layout) -> Iterator[_Block]:
@@ -266,7 +318,7 @@ def _reader(file: IO[bytes], layout: _Layout, place: int, unpacked_bytes: int) -
 
         return inflated
     if unpacked_bytes > _MOST_UNPACKED_BYTES:
-        raise _unsupported(f"floats with compression {layout.compression} in strips of {unpacked_bytes:,} bytes")
+        raise _unsupported(f"compression {layout.compression} in strips of {unpacked_bytes:,} bytes")
     return io.BytesIO(_unpacked_by_libtiff(packed, layout.compression, unpacked_bytes)).read
 
 

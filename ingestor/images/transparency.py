@@ -1,0 +1,43 @@
+"""What of a picture is transparent, where Pillow takes it for something else than the format says."""
+
+from __future__ import annotations
+
+import struct
+
+from PIL import Image
+
+from ingestor.images import png
+from ingestor.images.source import Source
+
+_TGA_ATTRIBUTE_BITS = 0x0F
+_PSD_SECTIONS_AT = 26
+
+
+def mended(source: Source, name: str, picture: Image.Image) -> Image.Image:
+    """`picture`, decoded from a file of the format `name`, with the alpha that it has."""
+    match name:
+        case "PNG":
+            png.mend_transparency(source, picture)
+        case "PSD" if picture.mode == "RGBA" and not _is_alpha_in_psd(source.whole()):
+            # A selection that was saved: every fourth channel is one, but where the layers say otherwise.
+            return picture.convert("RGB")
+        case "TGA" if picture.mode == "RGBA" and not source.head[17] & _TGA_ATTRIBUTE_BITS:
+            # No alpha by its header. Some programs write one all the same, others leave zeros there.
+            alpha = picture.getchannel("A")
+            return picture if alpha.getbbox() else picture.convert("RGB")
+    return picture
+
+
+def _is_alpha_in_psd(data: bytes) -> bool:
+    """Whether the first channel beyond the colours is alpha: then the number of layers is negative.
+
+    Adobe Photoshop File Formats, Layer and Mask Information Section.
+    """
+    try:
+        at = _PSD_SECTIONS_AT
+        for _ in ("colour mode data", "image resources"):
+            at += 4 + struct.unpack_from(">I", data, at)[0]
+        section, layers = struct.unpack_from(">2I", data, at)
+        return bool(section and layers) and struct.unpack_from(">h", data, at + 8)[0] < 0
+    except struct.error:
+        return False

@@ -1,0 +1,104 @@
+"""Alpha is what the format says, not what Pillow takes for it."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ingestor.errors import SourceNotReady
+from tests import image_kit as kit
+
+
+def alpha_of(payload) -> np.ndarray:
+    with Image.open(payload.file) as image:
+        return np.asarray(image.convert("RGBA"))[..., 3]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("value", ["black", "grey", "white"])
+def test_the_grey_that_stands_for_transparent_is_found_at_every_depth(made_fit, depth, value):
+    white = (1 << depth) - 1
+    clear = {"black": 0, "grey": white // 3, "white": white}[value]
+    samples = np.full((48, 64, 1), white if clear != white else 0, np.uint16 if depth == 16 else np.uint8)
+    samples[:, :32] = clear
+    data = kit.png(samples, depth, 0, chunks=[kit.png_chunk(b"tRNS", struct.pack(">H", clear))])
+    alpha = alpha_of(made_fit(data, longest_side_px=32))
+    assert (alpha[:, 2:10] == 0).all()
+    assert (alpha[:, 22:30] == 255).all()
+
+
+@pytest.mark.parametrize("clear", [(0x1234, 0x5678, 0x9ABC), (0x1212, 0x5656, 0x9A9A)])
+def test_the_colour_of_16_bits_that_stands_for_transparent_is_found(made_fit, clear):
+    samples = np.full((48, 64, 3), 0x8000, np.uint16)
+    samples[:, :32] = clear
+    data = kit.png(samples, 16, 2, chunks=[kit.png_chunk(b"tRNS", struct.pack(">3H", *clear))])
+    alpha = alpha_of(made_fit(data, longest_side_px=32))
+    assert (alpha[:, 2:10] == 0).all()
+    assert (alpha[:, 22:30] == 255).all()
+
+
+def with_layers(count: int) -> bytes:
+    """A document of four channels, with so many layers by its own account."""
+    data = kit.psd(selection=True)
+    section = struct.pack(">2Ih2x", 8, 4, count)
+    return data[:34] + section + data[38:]
+
+
+@pytest.mark.parametrize(("count", "is_clear"), [(0, False), (2, False), (-1, True), (-3, True)])
+def test_the_fourth_channel_of_a_document_is_alpha_where_its_layers_say_so(made_fit, count, is_clear):
+    alpha = alpha_of(made_fit(with_layers(count)))
+    assert (alpha == (0 if is_clear else 255)).all()
+
+
+@pytest.mark.parametrize("bits", [0, 8])
+def test_alpha_that_a_tga_holds_is_kept_whatever_its_header_says(made_fit, bits):
+    half = kit.quarters().convert("RGBA")
+    half.putalpha(128)
+    data = bytearray(kit.saved(half, "TGA"))
+    data[17] = data[17] & 0xF0 | bits
+    assert (alpha_of(made_fit(bytes(data))) == 128).all()
+
+
+def test_an_invisible_tga_stays_so_where_its_header_tells_of_alpha(made_fit):
+    data = bytearray(kit.tga_of_empty_alpha())
+    data[17] |= 8
+    assert (alpha_of(made_fit(bytes(data))) == 0).all()
+
+
+def test_grey_and_alpha_of_a_profile_are_converted_together(made_fit):
+    grey = Image.linear_gradient("L").resize((64, 48))
+    both = Image.merge("LA", (grey, Image.new("L", (64, 48), 90)))
+    profile = kit.grey_profile(1.0)
+    alone = made_fit(kit.saved(grey, "PNG", icc_profile=profile), longest_side_px=32)
+    payload = made_fit(kit.saved(both, "PNG", icc_profile=profile), longest_side_px=32)
+    assert "colour" in payload.normalised
+    assert payload.warnings == ()
+    assert (alpha_of(payload) == 90).all()
+    with Image.open(payload.file) as image, Image.open(alone.file) as meant:
+        difference = np.asarray(image.convert("RGB")).astype(int) - np.asarray(meant.convert("RGB"))
+    # Premultiplied meanwhile.
+    assert np.abs(difference).max() <= 3
+
+
+def test_a_grey_profile_of_a_coloured_picture_with_alpha_is_left_out(made_fit):
+    image = kit.quarters().convert("RGBA")
+    image.putalpha(90)
+    payload = made_fit(kit.saved(image, "PNG", icc_profile=kit.grey_profile(1.0)), longest_side_px=32)
+    assert "grey" in " ".join(payload.warnings)
+
+
+def test_white_in_jpeg_2000_of_many_bits_is_white(made_fit):
+    for bits in (9, 12, 16):
+        samples = np.full((48, 64, 3), (1 << bits) - 1, np.uint16)
+        with Image.open(made_fit(kit.jpeg2000(samples, bits)).file) as image:
+            assert np.asarray(image.convert("RGB")).min() >= 253
+
+
+def test_what_is_left_of_a_jpeg_2000_of_many_bits_is_no_picture(made_fit):
+    data = kit.jpeg2000(np.asarray(kit.noise(64, 48)).astype(np.uint16) * 257, 16)
+    with pytest.raises(SourceNotReady) as raised:
+        made_fit(data[: len(data) // 2])
+    assert raised.value.reason == "truncated"
