@@ -147,6 +147,8 @@ def complete(
                 list_path(connection, other.folder, path, other.root, row, Event.RENEWED, now)
     event = Event.RENEWED if renewed else Event.UPLOADED
     list_path(connection, source.folder, source.path, str(source.root), row, event, now)
+    if payload.warnings:
+        tell(connection, now, source.folder, source.path, "warned", {"warnings": list(payload.warnings)})
     return True
 
 

@@ -65,7 +65,8 @@ FORMATS = (
     Format(name="BMP", title="BMP", suffixes=(".bmp", ".dib"), plugin="PIL.BmpImagePlugin"),
     Format(
         name="TIFF",
-        title="TIFF, BigTIFF: 1 to 16 bits, grey also 32; floats; CMYK, Lab; LZW, Deflate, JPEG, fax; several pages",
+        title="TIFF, BigTIFF (little-endian): 1 to 8, 16 bits, grey also 12 and 32; floats; CMYK, Lab; "
+        "LZW, Deflate, JPEG, fax; pages",
         suffixes=(".tif", ".tiff"),
         plugin="PIL.TiffImagePlugin",
         library="libtiff",
@@ -111,13 +112,13 @@ FORMATS = (
     Format(name="TGA", title="TGA", suffixes=(".tga", ".icb", ".vda", ".vst"), plugin="PIL.TgaImagePlugin"),
     Format(
         name="PPM",
-        title="Netpbm: PBM, PGM, PPM, PFM",
+        title="Netpbm: PBM, PGM, PPM, PFM of grey",
         suffixes=(".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
         plugin="PIL.PpmImagePlugin",
     ),
     Format(
         name="JPEG2000",
-        title="JPEG 2000",
+        title="JPEG 2000: up to 16 bits",
         suffixes=(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
         plugin="PIL.Jpeg2KImagePlugin",
         library="jpg_2000",

@@ -89,6 +89,7 @@ _SENTENCES: Mapping[str, Callable[[Detail], str]] = {
     "vanished": lambda detail: "the file was not there any more",
     "put_away": lambda detail: f"put away: {detail.get('to')}",
     "expiring": lambda detail: f"{detail.get('file_id')} ends soon: the hooks are told",
+    "warned": lambda detail: f"with a warning: {'; '.join(map(str, detail.get('warnings') or ()))}",
     "put_back": lambda detail: "put back in line by `ingestor retry`",
 }
 

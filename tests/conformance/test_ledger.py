@@ -15,6 +15,7 @@ from ingestor.ledger import SqliteLedger, reads
 from ingestor.model import Known, Lane, Mark, Marks, Sighting, SourceState, State
 from ingestor.policy.life_cycle import IllegalMove
 from ingestor.ports import Ledger
+from ingestor.runtime.story import sentence_of
 from tests.fakes import FakeClock
 from tests.ledger_kit import LIFETIME, Walk, content, empty_ledger_in, moved_on, payload, receipt, sighting
 
@@ -421,6 +422,16 @@ async def test_a_file_that_was_rewritten_under_its_old_time_is_not_done_with(led
     await ledger.complete(A.source, intent, payload(), receipt(walk.clock, 1))
     await ledger.finish(A.source, None)
     assert [queued.source for queued in await ledger.due(Lane.FRESH, 10)] == [rewritten]
+
+
+async def test_what_could_not_be_kept_of_an_image_is_in_its_story(ledger: Ledger, walk: Walk) -> None:
+    await walk.taken(A)
+    intent = await walk.intended(A, content())
+    warned = replace(payload(), warnings=("the colour profile was left out", "it moves"))
+    assert await ledger.complete(A.source, intent, warned, receipt(walk.clock, 1))
+    told = [entry for entry in await ledger.story("inbox", "a/b.jpg") if entry.event == "warned"]
+    assert [(entry.detail, entry.listed) for entry in told] == [({"warnings": list(warned.warnings)}, False)]
+    assert sentence_of(told[0]) == "with a warning: the colour profile was left out; it moves"
 
 
 async def test_a_long_wait_for_one_reason_is_one_line_of_the_story(ledger: Ledger, walk: Walk) -> None:
