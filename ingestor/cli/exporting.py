@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from ingestor.disk import disk_fault
-from ingestor.errors import UsageError
 from ingestor.model import Event
 from ingestor.observe.instants import parsed
 from ingestor.runtime.system_clock import SystemClock
@@ -25,7 +24,6 @@ from ingestor.stages.manifest import encode, manifest_line
 
 if TYPE_CHECKING:
     from ingestor.ledger import LedgerReader
-    from ingestor.settings import Settings
 
 PAGE = 2_000
 
@@ -63,13 +61,6 @@ def is_live(line: Line, now: datetime) -> bool:
     """Whether a line's id is good now."""
     expires_at = parsed(line.get("expires_at"))
     return line["event"] in _HAS_ID and expires_at is not None and now < expires_at
-
-
-async def known_folder(settings: Settings, ledger: LedgerReader, name: str) -> None:
-    """Raises `UsageError` for a folder of which neither the settings nor the ledger know."""
-    known = {folder.name for folder in settings.folders} | set(await ledger.folder_names())
-    if name not in known:
-        raise UsageError(f"--folder {name}: there is no such folder; known are: {', '.join(sorted(known)) or 'none'}")
 
 
 # -- where to --------------------------------------------------------------------------------------

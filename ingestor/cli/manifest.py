@@ -45,12 +45,12 @@ def command(
 
 
 async def _export(settings: Settings, form: str, folder: str | None, output: Path | None, *, live: bool) -> None:
-    from ingestor.cli.exporting import known_folder, open_output, present_lines, writer_of
+    from ingestor.cli.exporting import open_output, present_lines, writer_of
+    from ingestor.cli.reading import check_folder
     from ingestor.runtime.opening import read_ledger
 
     async with read_ledger(settings) as ledger:
-        if folder is not None:
-            await known_folder(settings, ledger, folder)
+        await check_folder(settings, folder)
         with open_output(output) as stream:
             writer = writer_of(form, stream)
             async for line in present_lines(ledger, folder=folder, live=live):

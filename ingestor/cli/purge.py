@@ -1,11 +1,13 @@
 """`ingestor purge`.
 
-The sources stay where they are. A purged image is not uploaded again unless it changes or `ingestor renew` names it.
+The sources stay where they are. A purged image is not uploaded again unless it changes or `ingestor renew` names it. An
+id that a copy elsewhere goes by stays, unless that is meant too.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +17,7 @@ from ingestor.errors import UsageError
 
 if TYPE_CHECKING:
     from ingestor.cli.asking import Asking
+    from ingestor.ledger import LedgerReader
     from ingestor.model import LedgerEntry
     from ingestor.settings import Settings
 
@@ -48,38 +51,92 @@ async def _purge(
 ) -> None:
     from ingestor.cli.asking import asking
     from ingestor.observe.wording import counted
+    from ingestor.runtime.opening import read_ledger
 
-    async with asking(settings) as asked:
-        entries = await _entries(settings, asked, wanted, folder, older_than)
+    async with asking(settings, folder) as asked, read_ledger(settings) as reader:
+        chosen = await _chosen(settings, asked, wanted, folder, older_than)
+        kept = await _kept_for_others(reader, chosen)
+        ids = [entries for file_id, entries in chosen.items() if file_id not in kept]
         if not dry_run:
-            await asked.verifier.purge(entries, "deleted by `ingestor purge`")
+            await asked.verifier.purge([entries[0] for entries in ids], "deleted by `ingestor purge`")
     if json:
-        files = [{"folder": e.folder, "path": e.path, "file_id": e.file_id} for e in entries]
-        out_json({"purged": 0 if dry_run else len(entries), "dry_run": dry_run, "files": files})
+        out_json(
+            {
+                "purged": 0 if dry_run else len(ids),
+                "dry_run": dry_run,
+                "files": [_file(entries) for entries in ids],
+                "kept": [{**_file(chosen[file_id]), "held_by": held_by} for file_id, held_by in kept.items()],
+            }
+        )
         return
-    for entry in entries:
-        out(f"{'would delete' if dry_run else 'deleted'}: {entry.file_id}  {entry.folder}/{entry.path}")
-    files_at = f"{counted(len(entries), 'file')} at the API"
+    for entries in ids:
+        others = f", and {len(entries) - 1} more of the same image" if len(entries) > 1 else ""
+        out(f"{'would delete' if dry_run else 'deleted'}: {entries[0].file_id}  {_place(entries[0])}{others}")
+    for file_id, held_by in kept.items():
+        out(f"kept: {file_id}  {_place(chosen[file_id][0])}: {held_by[0]} is the same image and goes by this id")
+    files_at = f"{counted(len(ids), 'file')} at the API"
     out(f"{files_at} would be deleted" if dry_run else f"deleted {files_at}")
+    if kept:
+        out(f"{counted(len(kept), 'id')} kept for copies that were not named; name those too, or the file id")
 
 
-async def _entries(
+def _place(entry: LedgerEntry) -> str:
+    return f"{entry.folder}/{entry.path}"
+
+
+def _file(entries: Sequence[LedgerEntry]) -> dict[str, Any]:
+    first = entries[0]
+    return {
+        "folder": first.folder,
+        "path": first.path,
+        "file_id": first.file_id,
+        "paths": [_place(entry) for entry in entries],
+    }
+
+
+async def _kept_for_others(
+    reader: LedgerReader, chosen: Mapping[str, Sequence[LedgerEntry]]
+) -> Mapping[str, Sequence[str]]:
+    """Ids that other paths than the chosen ones go by, and which these are."""
+    kept = {}
+    for file_id, entries in chosen.items():
+        assert entries[0].content_id is not None
+        ours = {(entry.folder, entry.path) for entry in entries}
+        if others := [place for place in await reader.holders_of(entries[0].content_id) if place not in ours]:
+            kept[file_id] = [f"{folder}/{path}" for folder, path in others]
+    return kept
+
+
+async def _chosen(
     settings: Settings, asked: Asking, wanted: list[str], folder: str | None, older_than: str | None
-) -> list[LedgerEntry]:
-    """One entry for each live id that is meant."""
+) -> dict[str, list[LedgerEntry]]:
+    """The entries that are meant, by their live ids."""
     from ingestor.cli.naming import entries_named
-    from ingestor.runtime.upkeep import LIVE, distinct_ids, every
-    from ingestor.settings import parse_seconds
+    from ingestor.runtime.upkeep import LIVE, every
 
     if wanted:
         named = [entry for one in wanted for entry in await entries_named(settings, asked.ledger, one)]
-        return list({entry.file_id: entry for entry in named if entry.state in LIVE}.values())
-    entries = await distinct_ids(every(asked.ledger, LIVE, folder=folder))
+        return _by_id({(e.folder, e.path): e for e in named if e.state in LIVE}.values())
+    entries = [entry async for entry in every(asked.ledger, LIVE, folder=folder)]
     if older_than is None:
-        return entries
+        return _by_id(entries)
+    seconds, now = _seconds(older_than), asked.clock.now()
+    old = (e for e in entries if e.created_at is not None and (now - e.created_at).total_seconds() > seconds)
+    return _by_id(old)
+
+
+def _seconds(older_than: str) -> float:
+    from ingestor.settings import parse_seconds
+
     try:
-        seconds = parse_seconds(older_than)
+        return parse_seconds(older_than)
     except ValueError as error:
         raise UsageError(f"--older-than: {error}") from error
-    now = asked.clock.now()
-    return [e for e in entries if e.created_at is not None and (now - e.created_at).total_seconds() > seconds]
+
+
+def _by_id(entries: Iterable[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
+    by_id: dict[str, list[LedgerEntry]] = {}
+    for entry in entries:
+        if entry.file_id is not None:
+            by_id.setdefault(entry.file_id, []).append(entry)
+    return by_id

@@ -53,6 +53,7 @@ async def _renew(
 ) -> Report | None:
     """None where a running daemon does the work."""
     from ingestor.app import assemble
+    from ingestor.cli.reading import check_folder
     from ingestor.cli.screen import Screen
     from ingestor.cli.signals import on_signals
     from ingestor.ledger.place import holder_at
@@ -60,6 +61,7 @@ async def _renew(
     from ingestor.runtime.opening import hold_ledger, open_ledger
     from ingestor.runtime.selecting import adhoc_folders
 
+    await check_folder(settings, folder)
     if holder_at(settings) is not None:
         async with open_ledger(settings) as ledger:
             number = await _put_in_line(settings, ledger, wanted, within, folder, None)

@@ -9,6 +9,8 @@
     next_expiry_at, next_attempt_at   of ids that are good; of paths that wait
     quota                             left, capacity, per_minute, learned, held_seconds, others_spending,
                                       largest_alive_set
+    renewals                          null where no folder renews, else images (in such folders), most (that the quota
+                                      keeps alive), problem (why that is too many, in words, or null)
     api                               is_open (true: paused), reason, message, since, next_probe_at; null: unknown
     waiting_for                       what holds everything up, in words, or null
     clock_slow_seconds                how far this machine's clock is behind the API's; instants are corrected for it
@@ -34,6 +36,8 @@ from ingestor.cli.supply import supply_numbers
 from ingestor.ledger import LedgerReader
 from ingestor.ledger.overview import STATES, Stand
 from ingestor.observe.instants import rfc3339
+from ingestor.policy.forecast import Supply
+from ingestor.policy.renewing import RENEWS, cannot_be_kept, most_kept_alive
 from ingestor.runtime.now import RUNTIME_FACT
 from ingestor.runtime.supply import supply_of
 from ingestor.runtime.system_clock import SystemClock
@@ -49,6 +53,7 @@ async def standing(settings: Settings) -> dict[str, Any]:
     who = holder(settings)
     told = _mapping(found["facts"].get(RUNTIME_FACT))
     stands: Sequence[Stand] = found["stands"]
+    supply = supply_of(settings.api.quota, found["facts"].get(UPLOAD_QUOTA_FACT), now)
     return {
         "at": rfc3339(now),
         "settings": printable(str(settings.source_file)),
@@ -63,7 +68,8 @@ async def standing(settings: Settings) -> dict[str, Any]:
         ],
         "next_expiry_at": rfc3339(_first(stand.next_expiry_at for stand in stands)),
         "next_attempt_at": rfc3339(_first(stand.next_attempt_at for stand in stands)),
-        "quota": supply_numbers(supply_of(settings.api.quota, found["facts"].get(UPLOAD_QUOTA_FACT), now)),
+        "quota": {**supply_numbers(supply), **(_left_now(told) if who else {})},
+        "renewals": _renewals(settings, stands, supply),
         # What a daemon that is gone waited for, nobody waits for any more.
         "api": (_mapping(told.get("api")) or None) if who else None,
         "waiting_for": told.get("waiting_for") if who else None,
@@ -91,6 +97,25 @@ async def _asked(ledger: LedgerReader) -> Mapping[str, Any]:
         "facts": await ledger.facts(),
         "pending_deliveries": await ledger.pending_deliveries(),
         "machines": await ledger.machines(),
+    }
+
+
+def _left_now(told: Mapping[str, Any]) -> Mapping[str, int]:
+    """As a daemon that is at work has it: what is brought forward from the ledger, it has spent by now."""
+    left = _mapping(told.get("quota")).get("left")
+    return {"left": left} if isinstance(left, int) else {}
+
+
+def _renewals(settings: Settings, stands: Sequence[Stand], supply: Supply) -> Mapping[str, Any] | None:
+    names = {folder.name for folder in settings.folders if folder.renew == RENEWS}
+    if not names:
+        return None
+    alive = ("waiting", "sending", "renewing", "live")
+    images = sum(stand.number for stand in stands if stand.folder in names and stand.state in alive)
+    return {
+        "images": images,
+        "most": most_kept_alive(supply.per_minute),
+        "problem": cannot_be_kept(images, supply.per_minute),
     }
 
 

@@ -42,13 +42,23 @@ def _summary(status: Status, now: datetime) -> list[tuple[str, object]]:
         pairs.append(("waits for", Cell(status["waiting_for"], "yellow")))
     pairs.append(("quota", supply_words(status["quota"])))
     most = number(status["quota"]["largest_alive_set"])
-    pairs.append(("live ids", f"{number(status['total']['live_ids'])}, of {most} that this quota keeps alive"))
+    pairs.append(("live ids", f"{number(status['total']['live_ids'])}; at most {most} can be alive at once"))
+    pairs += _renewals(status["renewals"])
     if abs(status["clock_slow_seconds"]) >= CLOCK_SECONDS:
         pairs.append(("clock", Cell(_clock(status["clock_slow_seconds"]), "yellow")))
     pending = status["hooks"]["pending"]
     if pending:
         pairs.append(("hooks", Cell(f"{number(pending)} still to be told", "yellow")))
     return pairs + _next(status, now)
+
+
+def _renewals(renewals: Mapping[str, Any] | None) -> list[tuple[str, object]]:
+    if renewals is None:
+        return []
+    if renewals["problem"]:
+        return [("renewals", Cell(renewals["problem"], "bold red"))]
+    images, most = number(renewals["images"]), number(renewals["most"])
+    return [("renewals", f"{images} images are kept alive, of {most} that this quota can renew")]
 
 
 def _clock(slow_seconds: float) -> str:

@@ -32,21 +32,25 @@ async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: 
     from ingestor.observe.wording import counted
     from ingestor.runtime.upkeep import LIVE, distinct_ids, every
 
-    async with asking(settings) as asked:
+    async with asking(settings, folder) as asked:
         entries = await distinct_ids(every(asked.ledger, LIVE, folder=folder))
         checked = await asked.verifier.verify(entries)
-        gone = [one.entry for one in checked if not one.is_there]
+        gone = [one.entry for one in checked if not one.is_there and not one.has_expired]
+        expired = [one.entry for one in checked if one.has_expired]
         in_line = 0
         if renew:
-            for entry in gone:
+            for entry in [*gone, *expired]:
                 assert entry.content_id is not None
                 in_line += await asked.ledger.want_renewal(entry.content_id, None)
     if json:
         missing = [{"folder": e.folder, "path": e.path, "file_id": e.file_id} for e in gone]
-        out_json({"checked": len(checked), "gone": len(gone), "in_line": in_line, "files": missing})
+        counts = {"checked": len(checked), "gone": len(gone), "expired": len(expired), "in_line": in_line}
+        out_json({**counts, "files": missing})
         return
     for entry in gone:
         out(f"gone: {entry.file_id}  {entry.folder}/{entry.path}")
-    out(f"asked about {counted(len(checked), 'id')}: {len(checked) - len(gone)} there, {len(gone)} gone")
+    there = len(checked) - len(gone) - len(expired)
+    ended = f", {len(expired)} expired meanwhile" if expired else ""
+    out(f"asked about {counted(len(checked), 'id')}: {there} there, {len(gone)} gone{ended}")
     if in_line:
         out(f"{in_line} are in line again: a running `ingestor watch` takes them, else the next `ingestor backfill`")

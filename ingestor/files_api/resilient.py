@@ -95,9 +95,9 @@ class ResilientFilesApi:
         await self._idle.wait()
         await self._inner.close()
 
-    def stop(self) -> None:
-        """All that wait raise `EnvironmentFault("stopping")` now; what is in flight finishes."""
-        self._waits.stop()
+    def stop(self, why: EnvironmentFault | None = None) -> None:
+        """All that wait raise `why`, or `EnvironmentFault("stopping")`, now; what is in flight finishes."""
+        self._waits.stop(why)
 
     @property
     def is_ready(self) -> bool:

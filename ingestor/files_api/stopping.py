@@ -12,20 +12,21 @@ T = TypeVar("T")
 
 
 class Waits:
-    """All waits of one API. After `stop` none begins, and those begun end with `EnvironmentFault`."""
+    """All waits of one API. After `stop` none begins, and those begun end with what they were stopped for."""
 
     def __init__(self) -> None:
         self.stopped = False
+        self._why: EnvironmentFault | None = None
         self._waiting: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     async def on(self, wait: Coroutine[Any, Any, T]) -> T:
-        """What `wait` gives; raises `EnvironmentFault("stopping")` when everything stops first."""
+        """What `wait` gives; raises an `EnvironmentFault`, usually "stopping", when everything stops first."""
         if self.stopped:
             wait.close()
-            raise _stopping()
+            raise self._why or _stopping()
         task = asyncio.ensure_future(wait)
         self._waiting.add(task)
         try:
@@ -33,12 +34,14 @@ class Waits:
         except asyncio.CancelledError:
             caller = asyncio.current_task()
             if self.stopped and not (caller is not None and caller.cancelling()):
-                raise _stopping() from None
+                raise self._why or _stopping() from None
             raise
         finally:
             self._waiting.discard(task)
 
-    def stop(self) -> None:
+    def stop(self, why: EnvironmentFault | None = None) -> None:
+        if not self.stopped:
+            self._why = why
         self.stopped = True
         for task in tuple(self._waiting):
             task.cancel()

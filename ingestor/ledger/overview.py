@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, bindparam, case, func, literal, null, or_, select
 
 from ingestor.ledger.reads import _JOINED, _history
-from ingestor.ledger.rows import join_path, ledger_entry, split_path
+from ingestor.ledger.rows import VANISHED, join_path, ledger_entry, split_path
 from ingestor.ledger.schema import history, sources, uploads
 from ingestor.model import ContentId, HistoryEntry, Lane, LedgerEntry, SourceState, State
 
@@ -221,6 +221,20 @@ def paths_of(connection: Connection, content_id: ContentId, limit: int) -> Seque
         .where(sources.c.content_id == content_id)
         .order_by(sources.c.folder, sources.c.directory, sources.c.name)
         .limit(limit)
+    )
+    return [(row.folder, join_path(row.directory, row.name)) for row in connection.execute(statement)]
+
+
+def holders_of(connection: Connection, content_id: ContentId) -> Sequence[tuple[str, str]]:
+    """The paths whose manifest line is about this content, and whose file is not known to be gone."""
+    statement = (
+        select(sources.c.folder, sources.c.directory, sources.c.name)
+        .where(
+            sources.c.content_id == content_id,
+            sources.c.listed_content_id == content_id,
+            or_(sources.c.reason.is_(None), sources.c.reason != VANISHED),
+        )
+        .order_by(sources.c.folder, sources.c.directory, sources.c.name)
     )
     return [(row.folder, join_path(row.directory, row.name)) for row in connection.execute(statement)]
 

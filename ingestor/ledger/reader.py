@@ -116,6 +116,10 @@ class LedgerReader(SqlLedger):
         """Each (folder, path) with this content, in path order."""
         return await self._read(overview.paths_of, content_id, limit)
 
+    async def holders_of(self, content_id: ContentId) -> Sequence[tuple[str, str]]:
+        """Each (folder, path) that goes by this content's id, in path order."""
+        return await self._read(overview.holders_of, content_id)
+
     async def source_sizes(self, among: Sequence[int]) -> frozenset[int]:
         """Those of the sizes `among`, which are in order, that a file has whose content is known."""
         return await self._read(overview.source_sizes, among)

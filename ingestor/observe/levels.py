@@ -46,6 +46,7 @@ LEVELS: Mapping[str, int] = MappingProxyType(
         "api_deprecated": logging.WARNING,
         "key_unusual": logging.WARNING,
         "quota_shared": logging.WARNING,
+        "renewals_beyond_quota": logging.ERROR,
         # hooks
         "hook_told": logging.DEBUG,
         "hook_failed": logging.DEBUG,

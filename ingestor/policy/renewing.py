@@ -12,6 +12,9 @@ from collections.abc import Sequence
 
 from ingestor.policy.forecast import ID_SECONDS
 
+RENEWS = "while-source-exists"
+"""What a folder's `renew` says where its ids are kept alive."""
+
 MARGIN_SECONDS = 30 * 60.0
 """Before its end an id's successor is there: for an outage, a restart, a queue. It costs 2 % of the quota."""
 

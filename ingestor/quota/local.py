@@ -24,6 +24,9 @@ ANSWER_SECONDS = 600.0
 SPARE_IN_FLIGHT = 2
 """Requests under way beyond what the bucket is sure to have."""
 
+NEWCOMER_RESERVE = 1.0
+"""Tokens left while a backlog waits and nobody else has been seen."""
+
 ANSWERS_AVERAGED = 8
 """How many answers the time to an answer is averaged over."""
 
@@ -61,6 +64,8 @@ class LocalQuota:
         self._timer_at = math.inf
         self._unanswered: deque[float] = deque()
         self._alone = True
+        self._was_told = False
+        """By an answer to a former process, whose numbers these are until the first answer to this one."""
         self._doubt = 0.0
         self._others: deque[tuple[float, float]] = deque()
         self._reserve = 0.0
@@ -134,7 +139,7 @@ class LocalQuota:
             left=max(0, math.floor(bucket.tokens + 1e-9)) if now >= bucket.held_until else 0,
             capacity=round(bucket.capacity),
             per_minute=round(bucket.per_second * 60, 3),
-            learned=bucket.learned,
+            learned=bucket.learned or self._was_told,
             held_until=_instant(wall, bucket.held_until - now) if bucket.held_until > now else None,
             next_free_at=None if math.isinf(free_at) else _instant(wall, max(0.0, free_at - now)),
             waiting=sum(not turn.done() for _, _, turn in self._waiters),
@@ -145,7 +150,8 @@ class LocalQuota:
     def snapshot(self) -> dict[str, Json]:
         """What to keep in the ledger, so that a restart does not burst again. JSON."""
         now = self._clock.monotonic()
-        return to_state(self._bucket, self._clock.now(), now, self._taken_by_others(now), self._kept_free(now))
+        state = to_state(self._bucket, self._clock.now(), now, self._taken_by_others(now), self._kept_free(now))
+        return {**state, "learned": self._bucket.learned or self._was_told}
 
     def restore(self, state: Mapping[str, Json]) -> bool:
         """Go on from a `snapshot`; False, and nothing changed, where it makes no sense."""
@@ -153,7 +159,7 @@ class LocalQuota:
         bucket = from_state(self._bucket, state, wall, now)
         if bucket is None:
             return False
-        self._bucket = bucket
+        self._bucket, self._was_told = bucket, state.get("learned") is True
         others = others_of(state, wall)
         if others is not None:
             self._others.append((now - others.ago_seconds, others.tokens))
@@ -237,8 +243,15 @@ class LocalQuota:
         return bool(self._others)
 
     def _kept_free(self, now: float) -> float:
-        """Tokens that are left in the bucket for others, so that theirs shows before it costs a 429."""
-        return min(self._reserve, self._bucket.capacity / 3) if self._shared(now) else 0.0
+        """Tokens that are left in the bucket for others, so that theirs shows before it costs a 429.
+
+        One is left for whoever may come, as long as a backlog waits: in a bucket that is emptied with each refill a
+        newcomer would get nothing but 429s, which nobody else sees. It costs no time, for the last of them takes it.
+        """
+        if self._shared(now):
+            return min(self._reserve, self._bucket.capacity / 3)
+        is_backlog = len(self._waiters) > 1 and self._waiters[0][0] != Lane.FRESH
+        return min(NEWCOMER_RESERVE, self._bucket.capacity / 3) if is_backlog else 0.0
 
     def _widen(self, now: float) -> None:
         """The others took more at once than was left for them: leave more, once the reserve had time to fill."""

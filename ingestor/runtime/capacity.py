@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ingestor.policy.forecast import Supply, forecast
 from ingestor.policy.intake import Intake, intake_of
-from ingestor.policy.renewing import cannot_be_kept
+from ingestor.policy.renewing import RENEWS, cannot_be_kept
 from ingestor.ports import Clock, Ledger
 from ingestor.runtime.backfill import Selection
 from ingestor.settings import FolderSettings
 from ingestor.stages.discover import DropFolder
-
-RENEWS = "while-source-exists"
 
 
 async def too_many_to_renew(folders: Sequence[FolderSettings], per_minute: float) -> str | None:

@@ -16,13 +16,14 @@ TOLERANCE_SECONDS = 5.0
 
 
 class ClockWatch:
-    """Told the API's time with each answer. Runs until cancelled."""
+    """Told the API's time with each answer: sets the clock at once, and the ledger while it runs, until cancelled."""
 
     def __init__(self, *, ledger: Ledger, observer: Observer, clock: SystemClock) -> None:
         self._ledger = ledger
         self._observer = observer
         self._clock = clock
-        self._correction: float | None = None
+        self._step = 0.0
+        """By how much the clock was set since the ledger was."""
         self._heard = asyncio.Event()
 
     def hear(self, server_now: float) -> None:
@@ -31,20 +32,21 @@ class ClockWatch:
         correction = server_now + 0.5 - machine_now
         if abs(correction - self._clock.correction()) > TOLERANCE_SECONDS:
             # Within the tolerance of right, it is right: no correction rather than a small one.
-            self._correction = correction if abs(correction) > TOLERANCE_SECONDS else 0.0
+            correction = correction if abs(correction) > TOLERANCE_SECONDS else 0.0
+            self._step += correction - self._clock.correction()
+            self._clock.correct(correction)
             self._heard.set()
 
     async def run(self) -> None:
         while True:
             await self._heard.wait()
             self._heard.clear()
-            if self._correction is not None:
-                await until_disk_is_well(self._clock, self._observer, self._apply, self._correction)
+            await until_disk_is_well(self._clock, self._observer, self._set_ledger)
 
-    async def _apply(self, correction: float) -> None:
-        """Set the clock right, and with it when those in line have their turn, which the wrong clock had set."""
-        step = correction - self._clock.correction()
-        self._clock.correct(correction)
+    async def _set_ledger(self) -> None:
+        """Set right when those in line have their turn, which the wrong clock had set; and tell the next start."""
+        step, correction = self._step, self._clock.correction()
         await self._ledger.shift_line(step)
+        self._step -= step
         await self._ledger.set_fact(CLOCK_FACT, correction)
         self._observer.notice("clock_wrong", seconds=round(-correction, 1))

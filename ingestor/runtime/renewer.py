@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from ingestor.policy.forecast import ID_SECONDS
-from ingestor.policy.renewing import due_now
+from ingestor.policy.renewing import cannot_be_kept, due_now
 from ingestor.ports import Clock, Ledger, Observer
 from ingestor.runtime.disk_patience import until_disk_is_well
 
@@ -34,6 +34,7 @@ class Renewer:
         self._observer = observer
         self._per_minute = per_minute
         self._wake = wake
+        self._too_many: str | None = None
 
     async def run(self) -> None:
         while True:
@@ -44,6 +45,7 @@ class Renewer:
         now = self._clock.now()
         # What ends later than a whole life from now cannot be: the horizon is all there is.
         ends = await self._ledger.renewable(self._folders, now + timedelta(seconds=ID_SECONDS))
+        self._check(len(ends))
         left = [(expires_at - now).total_seconds() for _, expires_at in ends]
         wanted = 0
         for content_id, _ in ends[: due_now(left, self._per_minute() / 60)]:
@@ -51,3 +53,10 @@ class Renewer:
         if wanted:
             self._observer.notice("renewal_planned", number=wanted)
             self._wake()
+
+    def _check(self, images: int) -> None:
+        """Tell when there are more images than the quota keeps alive: folders grow, and quotas turn out smaller."""
+        why = cannot_be_kept(images, self._per_minute())
+        if why is not None and self._too_many is None:
+            self._observer.notice("renewals_beyond_quota", message=why)
+        self._too_many = why

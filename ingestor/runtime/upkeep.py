@@ -17,6 +17,9 @@ PAGE = 500
 AT_ONCE = 8
 """Questions in flight at once."""
 
+ENDED_SECONDS = 5.0
+"""An id that is gone so shortly before its end has ended: two clocks agree no better."""
+
 LIVE = (State.LIVE, State.RENEWING)
 GONE_AT_API = "gone at the API"
 
@@ -56,22 +59,27 @@ class Checked:
 
     entry: LedgerEntry
     is_there: bool
-    error: str | None = None
+    has_expired: bool = False
+    """It is gone because its time is over."""
 
 
 class Verifier:
     """Asks the API about ids, and marks what is gone."""
 
-    def __init__(self, *, api: FilesApi, ledger: Ledger, manifest: Manifest) -> None:
+    def __init__(self, *, api: FilesApi, ledger: Ledger, manifest: Manifest, clock: Clock) -> None:
+        self._clock = clock
         self._api = api
         self._ledger = ledger
         self._manifest = manifest
 
     async def verify(self, entries: Sequence[LedgerEntry]) -> list[Checked]:
-        """In the order given. An id that cannot be asked about just now is told with its error, and not marked."""
-        checked = await _at_once(entries, self._check)
-        await self._manifest.flush()
-        return checked
+        """In the order given. An id that has ended by itself is marked so: its image is wanted as before."""
+        try:
+            return await _at_once(entries, self._check)
+        finally:
+            while await self._ledger.expire():
+                pass
+            await self._manifest.flush()
 
     async def _check(self, entry: LedgerEntry) -> Checked:
         assert entry.file_id is not None
@@ -79,6 +87,9 @@ class Verifier:
         try:
             await self._api.fetch(entry.file_id)
         except FileGone:
+            until = self._clock.now() + timedelta(seconds=ENDED_SECONDS)
+            if entry.expires_at is not None and entry.expires_at <= until:
+                return Checked(entry=entry, is_there=False, has_expired=True)
             await self._ledger.purge(entry.content_id, entry.file_id, GONE_AT_API)
             return Checked(entry=entry, is_there=False)
         return Checked(entry=entry, is_there=True)
@@ -93,9 +104,10 @@ class Verifier:
             await self._ledger.purge(entry.content_id, entry.file_id, why)
             return Checked(entry=entry, is_there=False)
 
-        checked = await _at_once(entries, delete)
-        await self._manifest.flush()
-        return checked
+        try:
+            return await _at_once(entries, delete)
+        finally:
+            await self._manifest.flush()
 
 
 async def _at_once(entries: Sequence[LedgerEntry], ask: Callable[[LedgerEntry], Awaitable[Checked]]) -> list[Checked]:

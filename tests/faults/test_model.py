@@ -446,7 +446,12 @@ class Machine(RuleBasedStateMachine):
         return told
 
     def _verifier(self, program: Program) -> Verifier:
-        return Verifier(api=program.parts.tools.api, ledger=program.ledger, manifest=program.manifest)
+        return Verifier(
+            api=program.parts.tools.api,
+            ledger=program.ledger,
+            manifest=program.manifest,
+            clock=program.parts.clock,
+        )
 
     def _with_entry(
         self, pick: int, state: State | SourceState, act: Callable[[Program, LedgerEntry], Awaitable[None]]

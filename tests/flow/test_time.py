@@ -68,7 +68,13 @@ async def test_the_id_of_a_replay_is_good_or_is_not_taken(home: Home) -> None:
     ran = await home.run("backfill", "--json")
     assert ran.code == 0, ran.err
     assert home.present()["one.jpg"]["file_id"] != first
-    assert (await home.run("verify", "--json")).json == {"checked": 1, "gone": 0, "in_line": 0, "files": []}
+    assert (await home.run("verify", "--json")).json == {
+        "checked": 1,
+        "gone": 0,
+        "expired": 0,
+        "in_line": 0,
+        "files": [],
+    }
 
 
 async def test_renewals_come_before_the_end_and_the_old_id_lives_meanwhile(home: Home) -> None:

@@ -8,6 +8,7 @@ import pytest
 from ingestor.app import UPLOAD_QUOTA_FACT
 from ingestor.cli import status as command
 from ingestor.ledger import LedgerLock
+from ingestor.policy import renewing
 from ingestor.quota import LocalQuota
 from ingestor.runtime.clock_watch import CLOCK_FACT
 from ingestor.runtime.now import RUNTIME_FACT
@@ -34,6 +35,7 @@ KEYS = {
     "clock_slow_seconds",
     "hooks",
     "machines",
+    "renewals",
 }
 COUNTS = {
     "waiting",
@@ -73,6 +75,32 @@ def test_before_anything_has_run_status_says_so_and_makes_nothing(corner: Corner
     assert [folder["name"] for folder in ran.json["folders"]] == ["inbox"]
     assert not corner.ledger.parent.exists()
     assert "nothing has run on these settings" in corner.run("status").out
+
+
+def test_what_is_kept_alive_is_held_against_the_quota(filled: Corner, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert filled.run("status", "--json").json["renewals"] is None
+    filled.settings["folders"][0]["renew"] = "while-source-exists"
+    filled.save()
+    renewals = filled.run("status", "--json").json["renewals"]
+    assert renewals == {"images": 2, "most": 33840, "problem": None}
+    assert "2 images are kept alive, of 33,840" in filled.run("status").out
+    monkeypatch.setattr(renewing, "SHARE", 0.0)
+    assert "at most 0 can be kept alive" in filled.run("status", "--json").json["renewals"]["problem"]
+    assert "can be kept alive" in filled.run("status").out
+
+
+def test_a_daemon_that_is_at_work_says_what_is_left(filled: Corner) -> None:
+    async def story(ledger: Filled) -> None:
+        await ledger.ledger.set_fact(RUNTIME_FACT, {"quota": {"left": 3}})
+
+    filled.fill(story)
+    assert filled.run("status", "--json").json["quota"]["left"] == 60
+    lock = LedgerLock(filled.ledger, "ingestor watch")
+    lock.acquire()
+    try:
+        assert filled.run("status", "--json").json["quota"]["left"] == 3
+    finally:
+        lock.release()
 
 
 def test_the_json_has_the_documented_shape(filled: Corner) -> None:

@@ -107,17 +107,34 @@ async def test_lower_lanes_go_first_then_whoever_came_first() -> None:
     assert order == ["fresh", "renewal", "old 1", "old 2"]
 
 
-async def test_a_fresh_drop_goes_with_the_next_token_whatever_the_backlog() -> None:
+async def test_a_fresh_drop_goes_at_once_whatever_the_backlog() -> None:
     kit = Kit()
     await kit.spend(0)
     backlog = [kit.asks(Lane.BACKFILL) for _ in range(1000)]
     await backlog[0]
-    kit.quota.observe(kit.headers(0))
+    # The backlog has left one token, and takes none but what comes on top of it.
+    kit.quota.observe(kit.headers(1))
     at, before = kit.clock.monotonic(), granted(backlog)
     await kit.quota.acquire(Lane.FRESH)
-    assert kit.clock.monotonic() - at == pytest.approx(2.0, rel=0.01)
+    assert kit.clock.monotonic() == at
     assert granted(backlog) == before
     await drop(*backlog)
+
+
+@pytest.mark.parametrize("lane", [Lane.BACKFILL, Lane.RENEWAL])
+async def test_a_backlog_leaves_one_token_for_whoever_comes_and_its_last_one_takes_it(lane: Lane) -> None:
+    kit = Kit()
+    await kit.spend(5)
+    tasks = [kit.asks(lane) for _ in range(8)]
+    await settle()
+    assert (granted(tasks), kit.quota.status().left) == (4, 1)
+    began = kit.clock.monotonic()
+    for number, task in enumerate(tasks):
+        await task
+        kit.quota.observe(RateHeaders())
+        assert kit.quota.status().left == (1 if number < 6 else 0)  # the last two go together
+    # Five that were there, and three that came at one in two seconds: as soon as without.
+    assert kit.clock.monotonic() - began == pytest.approx(6.0, rel=0.01)
 
 
 async def test_no_more_tokens_are_out_than_requests_can_be_under_way() -> None:

@@ -1,0 +1,95 @@
+"""What `verify` and `purge` do to ids, and what they leave alone."""
+
+from __future__ import annotations
+
+import io
+
+import aiohttp
+import pytest
+
+from tests.home import Home
+from tests.samples import photograph
+
+DAY = 24 * 3600.0
+
+
+def drop(home: Home, name: str, seed: int) -> None:
+    buffer = io.BytesIO()
+    photograph(64, 48, seed).save(buffer, "JPEG")
+    (home.inbox / name).parent.mkdir(exist_ok=True)
+    (home.inbox / name).write_bytes(buffer.getvalue())
+
+
+@pytest.mark.parametrize("renew", [False, True])
+async def test_an_id_that_has_ended_by_itself_is_not_marked_as_deleted(home: Home, renew: bool) -> None:
+    drop(home, "one.jpg", 1)
+    await home.run("backfill")
+    home.sandbox.advance(DAY + 60)  # which nothing here has heard of yet
+    ran = await home.run("verify", "--json", *(["--renew"] if renew else []))
+    assert ran.code == 0, ran.err
+    assert ran.json == {"checked": 1, "gone": 0, "expired": 1, "in_line": int(renew), "files": []}
+    assert home.present()["one.jpg"]["event"] == "expired"
+    assert [line["event"] for line in ran.log if line["event"] == "clock_wrong"] == ["clock_wrong"]
+    await home.run("backfill")
+    assert home.present()["one.jpg"]["event"] == "renewed"
+
+
+async def test_what_somebody_has_deleted_is_marked_so(home: Home) -> None:
+    for number in range(3):
+        drop(home, f"{number}.jpg", number)
+    await home.run("backfill")
+    gone = home.present()["1.jpg"]["file_id"]
+    headers = {"X-Api-Key": home.sandbox.api_key}
+    url = f"{home.sandbox.base_url}/v1/files/{gone}"
+    async with aiohttp.ClientSession(headers=headers) as session, session.delete(url) as answer:
+        assert answer.status == 200
+    ran = await home.run("verify", "--json")
+    assert (ran.json["checked"], ran.json["gone"], ran.json["expired"]) == (3, 1, 0)
+    assert [file["path"] for file in ran.json["files"]] == ["1.jpg"]
+    assert home.present()["1.jpg"]["event"] == "purged"
+
+
+async def test_an_id_that_a_copy_elsewhere_goes_by_is_kept(home: Home) -> None:
+    scratch = home.folder / "scratch"
+    scratch.mkdir()
+    home.settings["folders"].append({"path": str(scratch), "purpose": "reference", "settle": "0s"})
+    home.save()
+    for name, seed in (("both.jpg", 1), ("mine.jpg", 2)):
+        drop(home, name, seed)
+    (scratch / "copy.jpg").write_bytes((home.inbox / "both.jpg").read_bytes())
+    drop(home, "alone.jpg", 3)
+    (home.inbox / "alone.jpg").rename(scratch / "alone.jpg")
+    await home.run("backfill")
+    for dry in (["--dry-run"], []):
+        ran = await home.run("purge", "--folder", "scratch", "--json", *dry)
+        assert ran.json["purged"] == (0 if dry else 1)
+        assert [file["path"] for file in ran.json["files"]] == ["alone.jpg"]
+        assert [(kept["path"], kept["held_by"]) for kept in ran.json["kept"]] == [("copy.jpg", ["inbox/both.jpg"])]
+    told = await home.run("purge", str(home.inbox / "both.jpg"))
+    assert "kept" in told.out
+    assert "scratch/copy.jpg" in told.out
+    assert home.present()["both.jpg"]["event"] == "uploaded"
+    both = [str(home.inbox / "both.jpg"), str(scratch / "copy.jpg")]
+    ran = await home.run("purge", "--json", *both)
+    assert ran.json["files"][0]["paths"] == ["inbox/both.jpg", "scratch/copy.jpg"]
+    assert home.present()["both.jpg"]["event"] == home.present()["copy.jpg"]["event"] == "purged"
+
+
+async def test_an_id_is_deleted_for_all_its_copies_where_it_is_named_itself(home: Home) -> None:
+    drop(home, "one.jpg", 1)
+    drop(home, "two.jpg", 1)
+    await home.run("backfill")
+    file_id = home.present()["one.jpg"]["file_id"]
+    ran = await home.run("purge", file_id)
+    assert "and 1 more of the same image" in ran.out
+    assert {line["event"] for line in home.present().values()} == {"purged"}
+
+
+@pytest.mark.parametrize("command", [["verify"], ["purge"], ["renew", "--within", "1h"], ["manifest"]])
+async def test_a_folder_that_is_mistyped_is_no_success(home: Home, command: list[str]) -> None:
+    drop(home, "one.jpg", 1)
+    await home.run("backfill")
+    ran = await home.run(*command, "--folder", "inbax")
+    assert ran.code == 2
+    assert "inbax" in ran.last_words
+    assert "inbox" in ran.last_words
