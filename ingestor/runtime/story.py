@@ -10,6 +10,7 @@ from typing import Any
 from ingestor.model import HistoryEntry, LedgerEntry
 from ingestor.observe.instants import local, parsed, when
 from ingestor.observe.wording import size
+from ingestor.policy.endings import VANISHED
 from ingestor.settings import FolderSettings
 
 DONE_TO_IT = {
@@ -144,5 +145,10 @@ def _of_waiting(entry: LedgerEntry, around: Surroundings) -> str:
 def _of_live(entry: LedgerEntry, around: Surroundings) -> str:
     assert entry.expires_at is not None
     renews = around.folder is not None and around.folder.renew != "never"
-    after = "it is uploaded again before that" if renews else "then the API deletes it; `ingestor renew` prevents that"
+    if entry.reason == VANISHED or entry.put_away is not None:
+        after = "then the API deletes it: its file is not there any more"
+    elif renews:
+        after = "it is uploaded again before that"
+    else:
+        after = "then the API deletes it; `ingestor renew` prevents that"
     return f"its id is good until {when(entry.expires_at, around.now)}; {after}"

@@ -417,3 +417,20 @@ def test_on_a_terminal_of_80_columns_no_line_is_longer(filled: Corner) -> None:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.decode())
     assert max(len(line) for line in plain.splitlines()) <= 80
     assert "file_00000000000000000000000002" in plain
+
+
+@pytest.mark.parametrize("renew", ["never", "while-source-exists"])
+def test_an_id_whose_file_is_gone_is_not_said_to_be_renewed(corner: Corner, renew: str) -> None:
+    corner.settings["folders"][0]["renew"] = renew
+    corner.save()
+    corner.drop("gone.jpg")
+
+    async def story(ledger: Filled) -> None:
+        await ledger.live("gone.jpg")
+        assert await ledger.ledger.miss("inbox", "", ["gone.jpg"], "not there any more")
+
+    corner.fill(story)
+    corner.inbox.joinpath("gone.jpg").unlink()
+    (image,) = corner.run("explain", "--json", "gone.jpg").json["images"]
+    assert image["state"] == "live"
+    assert "its file is not there any more" in image["next"]
