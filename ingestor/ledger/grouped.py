@@ -19,7 +19,7 @@ from ingestor.ledger.sql import P, SqlLedger, T
 from ingestor.ports import Clock
 
 _MANY = 4
-_LINGER_SECONDS = 0.001
+_LINGER_SECONDS = 0.003
 """After a group of many: most of those whose changes have just ended come back by then, and share the next flush."""
 
 

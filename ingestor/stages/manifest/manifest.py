@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 _GROUP = 500
 """Lines that are written at once."""
+_MANY = 4
+_LINGER_SECONDS = 0.006
+"""After a flush of many lines: others come by then, and share the next one."""
 
 
 class Manifest:
@@ -36,6 +39,8 @@ class Manifest:
         """The numbers of the last flush that has begun, and of the last that went well."""
         self._end: tuple[int, int, int] | None = None
         """Inode, size and last number of the file as we left it."""
+        self._appended = 0
+        """Lines by the last flush."""
 
     async def open(self) -> None:
         """Complete the file, or make it anew where it is not what the ledger tells. Raises `DiskFault`."""
@@ -52,7 +57,10 @@ class Manifest:
     async def _flush(self, came_after: int) -> None:
         if self._done > came_after:
             return
+        if self._appended >= _MANY:
+            await asyncio.sleep(_LINGER_SECONDS)
         self._begun = number = self._begun + 1
+        self._appended = 0
         await self._append_missing()
         self._done = number
 
@@ -88,6 +96,7 @@ class Manifest:
         """`entries`, and all that the ledger has after them."""
         while entries:
             await in_thread(file, append, b"".join(encode(manifest_line(entry)) for entry in entries))
+            self._appended += len(entries)
             last = entries[-1].seq
             entries = await self._ledger.lines_after(last, _GROUP) if len(entries) == _GROUP else ()
         status = os.fstat(file)
