@@ -7,8 +7,8 @@
     total                             the same counts over all folders, and live_ids (different ids)
     quarantined                       folder, reason, number; the most first
     next_expiry_at, next_attempt_at   of ids that are good; of paths that wait
-    quota                             left, capacity, per_minute, learned, held_seconds, others_spending,
-                                      largest_alive_set
+    quota                             left, capacity, per_minute, learned (by an answer), exact (false: per_minute is a
+                                      guess), held_seconds, others_spending, largest_alive_set
     renewals                          null where no folder renews, else images (in such folders), most (that the quota
                                       keeps alive), problem (why that is too many, in words, or null)
     api                               is_open (true: paused), reason, message, since, next_probe_at; null: unknown

@@ -19,6 +19,8 @@ _CHANNELS = {_GREY: 1, _RGB: 3, 3: 1, 4: 2, 6: 4}
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of an interlaced picture: first column and row, and steps between them (8.1)."""
 _TOO_SHORT = "stream too short"
+"""Of what libspng says."""
+_ROWS_MISSING = "its data ends before the last row"
 _PIECE_BYTES = 1 << 20
 
 
@@ -61,9 +63,6 @@ def check_rows(source: Source, picture: Image.Image) -> None:
     last = [picture.crop((0, row, width, row + 1)) for row in range(max(0, height - 2), height)]
     if any(not any(row.tobytes()) for row in last) and not _unpacks_to(source, _rows_bytes(source)):
         raise SyntaxError(_ROWS_MISSING)
-
-
-_ROWS_MISSING = "its data ends before the last row"
 
 
 def _kind(source: Source) -> tuple[int, int, int]:

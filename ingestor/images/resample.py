@@ -1,8 +1,8 @@
 """Lanczos by matrix products, which take half the time of a filter that goes from pixel to pixel.
 
 What is averaged are the values as they are stored, or the light that they stand for. All sums are of whole numbers
-below 2^24, which floats hold exactly: whatever order a processor adds them in, the pixels are the same, as the
-idempotency key has to promise.
+below 2^24, or of such times a power of two, which floats hold exactly: whatever order a processor adds them in, the
+pixels are the same, as the idempotency key has to promise.
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ _FULL = 255 * _STEPS
 """White: fine enough that the darkest values of 8 bits stay apart, and that rounding twice is not seen."""
 
 _BLOCK_ROWS = 16
-_BLOCK_COLUMNS = 32
+_BLOCK_COLUMNS = 48
 """Of the result, made by one multiplication: more would multiply by more zeros, less would be too many calls."""
 _GROUP_BLOCKS = 2
-"""Blocks of rows that go through the second pass as one."""
+"""Blocks of rows that go through the second pass as one, unless what the first makes of them outgrows the caches."""
+_CACHED_BYTES = 1_800_000
 _BUFFER_SAMPLES = 1_000_000
 """Of a pass, at most, where it takes one row at a time or more."""
+_FLOAT_BYTES = 4
 _BAND_PIXELS = 1_000_000
 """Of the result, made by one thread at a time."""
 _THREADS = 2
@@ -71,7 +73,8 @@ def resampled(source: Source, box: Size, light: str) -> Image.Image:
     # What the sums have to be multiplied by is in the weights already: as a power of two it changes no bit of them.
     down = _blocks(source.shown[1], source.size.height, box.height, rows, one=1 if is_fine else _STEPS)
     across = _blocks(source.shown[0], source.size.width, box.width, _BLOCK_COLUMNS, one=1 if is_fine else 1 / _STEPS)
-    work = _Work(source=source, across=across, width=box.width, is_light=is_light, is_fine=is_fine)
+    group = 1 if _GROUP_BLOCKS * rows * row_samples * _FLOAT_BYTES > _CACHED_BYTES else _GROUP_BLOCKS
+    work = _Work(source=source, across=across, width=box.width, group=group, is_light=is_light, is_fine=is_fine)
     result = Image.new(source.mode, (box.width, box.height), None)
     blocks_each = _GROUP_BLOCKS * max(1, _BAND_PIXELS // (_GROUP_BLOCKS * box.width * rows))
     bands = [down[at : at + blocks_each] for at in range(0, len(down), blocks_each)]
@@ -105,6 +108,8 @@ class _Work:
     source: Source
     across: list[_Block]
     width: int
+    group: int
+    """Blocks of rows at a time."""
     is_light: bool
     is_fine: bool
     """Whether values are read, and come out of the second pass, as multiples of `_STEPS`; if not, they are so between
@@ -113,7 +118,7 @@ class _Work:
     def band(self, down: list[_Block]) -> np.ndarray:
         """Some rows of the result: row by row, in each channel by channel."""
         channels, row_samples = CHANNELS[self.source.mode], self.source.size.width * CHANNELS[self.source.mode]
-        groups = [down[at : at + _GROUP_BLOCKS] for at in range(0, len(down), _GROUP_BLOCKS)]
+        groups = [down[at : at + self.group] for at in range(0, len(down), self.group)]
         most = sum(block.count for block in groups[0])
         at_once = max(1, min(_BUFFER_SAMPLES // row_samples, max(group[-1].last - group[0].first for group in groups)))
         read = np.empty((at_once, row_samples), np.float32)

@@ -28,6 +28,8 @@ class Supply:
     """Nobody gets a token for this long (`Retry-After`)."""
     learned: bool = False
     """True: these are the API's own numbers; False: the setting's."""
+    is_exact: bool = True
+    """False: the API has told too little yet of how fast the bucket fills; `per_minute` is a careful guess."""
     others_spending: int = 0
     """Tokens that somebody else took from the same team lately: then it takes longer than told."""
 

@@ -152,7 +152,8 @@ def next_quality(known: list[tuple[float, float]], target_bytes: float, ceiling:
     right = above[0]
     if not below:
         guess = right[0] - math.log(right[1] / target_bytes) / _USUAL_SLOPE
-        return round(guess, 1) if len(known) == 1 and guess > lowest else lowest
+        # Rounded down: what is barely below the ceiling stays below it.
+        return max(lowest, math.floor(guess * 10) / 10) if len(known) == 1 and guess > lowest else lowest
     left = below[-1]
     if left[1] >= NEAR_ENOUGH * target_bytes or right[0] - left[0] < _FINEST_STEP:
         return None

@@ -24,11 +24,13 @@ def supply_of(quota: QuotaSettings, state: Json, now: datetime) -> Supply:
     held = from_state(fresh, state, now, monotonic) if isinstance(state, Mapping) else None
     bucket = held or fresh
     others = state.get("others") if held is not None else 0
+    learned = held is not None and bool(state.get("learned"))
     return Supply(
         tokens=bucket.tokens,
         capacity=bucket.capacity,
         per_minute=max(bucket.per_second * 60, _LEAST_PER_MINUTE),
         held_seconds=max(0.0, bucket.held_until - monotonic) if math.isfinite(bucket.held_until) else 0.0,
-        learned=held is not None and bool(state.get("learned")),
+        learned=learned,
+        is_exact=not learned or bucket.refill.is_narrow,
         others_spending=others if isinstance(others, int) else 0,
     )

@@ -41,6 +41,8 @@ class Manifest:
         """Inode, size and last number of the file as we left it."""
         self._appended = 0
         """Lines by the last flush."""
+        self._waiting = 0
+        """Who has come and not gone."""
 
     async def open(self) -> None:
         """Complete the file, or make it anew where it is not what the ledger tells. Raises `DiskFault`."""
@@ -52,12 +54,16 @@ class Manifest:
         Those who come while a flush runs find their lines written by the next one, which is one for all of them.
         """
         came_after = self._begun
-        await self._guarded(lambda: self._flush(came_after))
+        self._waiting += 1
+        try:
+            await self._guarded(lambda: self._flush(came_after))
+        finally:
+            self._waiting -= 1
 
     async def _flush(self, came_after: int) -> None:
         if self._done > came_after:
             return
-        if self._appended >= _MANY:
+        if self._waiting > 1 and self._appended >= _MANY:
             await asyncio.sleep(_LINGER_SECONDS)
         self._begun = number = self._begun + 1
         self._appended = 0

@@ -114,6 +114,7 @@ def test_the_json_has_the_documented_shape(filled: Corner) -> None:
         "capacity",
         "per_minute",
         "learned",
+        "exact",
         "held_seconds",
         "others_spending",
         "largest_alive_set",

@@ -127,6 +127,13 @@ def test_the_search_ends_soon_and_finds_the_best_quality_that_fits(slope, knee, 
         assert quality == ceiling or size_bytes >= 0.9 * target or bytes_at(quality + 1) > target
 
 
+@pytest.mark.parametrize("ceiling", [46.875, 46.96, 50.0, 0.97])
+def test_what_is_barely_too_large_is_tried_below_the_ceiling(ceiling):
+    (quality, _), asked = search(lambda quality: 1000 + quality, 1000 + ceiling - 0.001, ceiling)
+    assert quality < ceiling or ceiling < sizing.LOWEST_QUALITY
+    assert asked <= 4
+
+
 def test_a_usual_photograph_is_found_in_a_few_steps():
     (quality, size_bytes), asked = search(lambda quality: 1e6 * math.exp(0.03 * quality), 1e6 * math.exp(2.1), 90)
     assert asked <= 4

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ingestor.cli.supply import supply_numbers, supply_words
 from ingestor.runtime.supply import supply_of
 from ingestor.settings import QuotaSettings
 
@@ -39,6 +40,21 @@ def test_the_ledgers_memory_goes_before_the_settings() -> None:
     assert supply.tokens == pytest.approx(12.0, abs=0.1)
     assert (supply.capacity, supply.per_minute) == (120, pytest.approx(60))
     assert (supply.learned, supply.others_spending) == (True, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_exact"),
+    [
+        ({}, True),
+        ({"low": 0.5, "high": 4.0}, False),
+        ({"low": 0.0, "high": None}, False),
+        ({"low": 0.0, "high": None, "learned": False}, True),
+    ],
+)
+def test_a_rate_that_the_api_has_hardly_told_is_a_guess(changes: dict[str, Any], is_exact: bool) -> None:
+    supply = supply_of(QUOTA, state(**changes), NOW)
+    assert supply.is_exact is is_exact
+    assert ("about" in supply_words(supply_numbers(supply))) is not is_exact
 
 
 def test_tokens_have_grown_since_the_ledger_was_written() -> None:

@@ -15,6 +15,7 @@ import pytest
 from ingestor.errors import DiskFault
 from ingestor.ledger import SqliteLedger
 from ingestor.stages.manifest import Manifest, file
+from ingestor.stages.manifest import manifest as manifest_module
 from tests.fakes import FakeClock
 from tests.ledger_kit import Walk, content, empty_ledger_in, sighting
 
@@ -218,6 +219,43 @@ async def test_those_who_come_while_a_flush_runs_share_the_next_one(
     await asyncio.gather(*(manifest.flush() for _ in range(10)))
     assert asked == 2
     assert len(lines(path)) == 10
+
+
+async def test_under_load_those_who_come_a_moment_later_share_a_flush(
+    path: Path, ledger: SqliteLedger, walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = await opened(path, ledger)
+    await with_lines(walk, 5)
+    await manifest.flush()
+    written: list[int] = []
+    append = manifest_module.append
+    monkeypatch.setattr(
+        manifest_module, "append", lambda of, data: (append(of, data), written.append(data.count(b"\n")))
+    )
+    monkeypatch.setattr(manifest_module, "_LINGER_SECONDS", 0.5)
+
+    async def later(number: int) -> None:
+        await with_lines(walk, 1, begin=number)
+        await manifest.flush()
+        assert f"{number}.jpg" in paths(path)
+
+    await with_lines(walk, 2, begin=5)
+    async with manifest._alone:  # as a flush before them holds it
+        two = [asyncio.create_task(manifest.flush()) for _ in range(2)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*two, later(7), later(8))
+    assert written == [4]
+
+
+async def test_who_comes_alone_waits_for_nobody(
+    path: Path, ledger: SqliteLedger, walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifest_module, "_LINGER_SECONDS", 60.0)
+    manifest = await opened(path, ledger)
+    for begin in (0, 5):
+        await with_lines(walk, 5, begin=begin)
+        await asyncio.wait_for(manifest.flush(), 20)
+    assert len(paths(path)) == 10
 
 
 async def test_who_waited_for_a_flush_that_failed_flushes(
