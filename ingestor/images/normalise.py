@@ -164,10 +164,12 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
         odd.append("it moves, but can only be sent still: its first frame was taken")
     without_loss = _came_without_loss(file, header, picture)
     with damage.told(file, header.format):  # a kind of pixels that nothing here can convert is the file's fault
+        picture, shown_header = colour.curved(picture, header)
         picture, odd_depth = colour.to_eight_bits(picture)
         image = shape.resized(picture, what.box, shown, light=rules.light)
         del picture
-        image, colour_changed, odd_colour = colour.to_srgb(image, header)
+        image, colour_changed, odd_colour = colour.to_srgb(image, shown_header)
+    colour_changed = colour_changed or shown_header is not header
     image = shape.turned(image, what.orientation)
     image.info.clear()
     turn = header.orientation if what.orientation == 1 else 1
@@ -191,7 +193,9 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
         format=fitted.format,
         data=fitted.data,
         size=fitted.size,
-        steps=what.steps(colour=colour_changed, size=fitted.size, written_as=fitted.format),
+        steps=what.steps(
+            colour=colour_changed or shown_header is not header, size=fitted.size, written_as=fitted.format
+        ),
         profile=profile(header.format, fitted.format, rules),
         odd=[*odd, *odd_depth, *odd_colour, *odd_attached, *odd_jpeg],
     )

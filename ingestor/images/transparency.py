@@ -18,6 +18,8 @@ def mended(source: Source, name: str, picture: Image.Image) -> Image.Image:
     match name:
         case "PNG":
             png.mend_transparency(source, picture)
+        case "GIF":
+            return _with_clear_surroundings(picture)
         case "PSD" if picture.mode == "RGBA" and not _is_alpha_in_psd(source.whole()):
             # A selection that was saved: every fourth channel is one, but where the layers say otherwise.
             return picture.convert("RGB")
@@ -26,6 +28,18 @@ def mended(source: Source, name: str, picture: Image.Image) -> Image.Image:
             alpha = picture.getchannel("A")
             return picture if alpha.getbbox() else picture.convert("RGB")
     return picture
+
+
+def _with_clear_surroundings(picture: Image.Image) -> Image.Image:
+    """A first frame that is smaller than the canvas: around it there is nothing, as browsers show it."""
+    frame = getattr(picture, "dispose_extent", None)
+    if frame is None or tuple(frame) == (0, 0, *picture.size):
+        return picture
+    shown = picture.convert("RGBA")
+    alpha = Image.new("L", picture.size)
+    alpha.paste(shown.getchannel("A").crop(frame), tuple(frame))
+    shown.putalpha(alpha)
+    return shown
 
 
 def _is_alpha_in_psd(data: bytes) -> bool:

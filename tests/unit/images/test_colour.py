@@ -237,3 +237,21 @@ def test_colours_told_by_code_points_that_are_not_converted_are_told_of(made_fit
     )
     warnings = made_fit(data, longest_side_px=32).warnings
     assert any("code points" in warning for warning in warnings) is is_told
+
+
+@pytest.mark.parametrize("clear", [None, 1500])
+def test_shadows_of_linear_grey_keep_their_steps(made_fit, clear):
+    values = np.tile(np.linspace(0, 1500, 256).astype(np.uint16), (64, 1))[..., None]
+    chunks = [kit.png_chunk(b"gAMA", (100000).to_bytes(4, "big"))]
+    if clear is not None:
+        chunks.append(kit.png_chunk(b"tRNS", clear.to_bytes(2, "big")))
+    payload = made_fit(kit.png(values, 16, 0, chunks=chunks), longest_side_px=255)
+    assert "colour" in payload.normalised
+    with Image.open(payload.file) as image:
+        grey = np.asarray(image.convert("RGBA"))[..., 0]
+        alpha = np.asarray(image.convert("RGBA"))[..., 3]
+    meant = srgb_curve(np.linspace(0, 1500 / 65535, 255))
+    assert len(np.unique(grey)) > 30
+    assert np.abs(grey[10, 2:-8] - meant[2:-8]).max() <= 2
+    assert (alpha[:, :200] == 255).all()
+    assert (alpha[:, -1] < 128).all() == (clear is not None)

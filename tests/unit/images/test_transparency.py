@@ -40,6 +40,26 @@ def test_the_colour_of_16_bits_that_stands_for_transparent_is_found(made_fit, cl
     assert (alpha[:, 22:30] == 255).all()
 
 
+def gif_of_small_frame(*, transparent: bool) -> bytes:
+    """A canvas of 64x48 with one frame of 20x10 at 30, 20."""
+    frame = kit.saved(kit.quarters(20, 10).convert("P"), "GIF", **({"transparency": 255} if transparent else {}))
+    at = frame.index(b",")
+    data = bytearray(frame)
+    data[6:10] = struct.pack("<2H", 64, 48)
+    data[at + 1 : at + 5] = struct.pack("<2H", 30, 20)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_around_a_small_first_frame_there_is_nothing(made_fit, transparent):
+    alpha = alpha_of(made_fit(gif_of_small_frame(transparent=transparent)))
+    assert alpha.shape == (48, 64)
+    inside = np.zeros((48, 64), bool)
+    inside[20:30, 30:50] = True
+    assert (alpha[~inside] == 0).all()
+    assert (alpha[inside] == 255).all()
+
+
 def with_layers(count: int) -> bytes:
     """A document of four channels, with so many layers by its own account."""
     data = kit.psd(selection=True)
