@@ -105,8 +105,8 @@ def test_any_bytes_behind_a_true_beginning_give_a_payload_or_a_reason(tmp_path, 
 
 @pytest.mark.soak
 def test_twenty_thousand_damaged_samples(tmp_path):
-    """Seeded, so that a failure can be run again: INGESTOR_FUZZ_SEED and the number of the round."""
-    seed = int(os.environ.get("INGESTOR_FUZZ_SEED", "1"))
+    """Seeded, so that a failure can be run again: FUZZ_SEED and the number of the round."""
+    seed = int(os.environ.get("FUZZ_SEED", "1"))
     ends: dict[str, int] = {}
     for round_number in range(20_000):
         rng = random.Random(f"{seed}/{round_number}")
