@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import random
@@ -19,7 +18,7 @@ from ingestor.observe.cleaning import redact
 from ingestor.pipeline import Tools
 from ingestor.ports import Clock, Ledger, NormaliseRules, Observer
 from ingestor.quota import LocalQuota, SharedQuota
-from ingestor.runtime.clock_watch import ClockWatch
+from ingestor.runtime.clock_watch import kept_right
 from ingestor.runtime.leaders import SharedFlights
 from ingestor.runtime.parts import Parts
 from ingestor.runtime.spool import own_spool
@@ -178,10 +177,7 @@ async def assemble(
             open_api(settings, facts, clock=clock, observer=observer, patient=patient, shared=shared)
         )
         if isinstance(clock, SystemClock):
-            clock_watch = ClockWatch(ledger=ledger, observer=observer, clock=clock)
-            api.http.hear_time = clock_watch.hear
-            watching = asyncio.create_task(clock_watch.run())
-            stack.callback(watching.cancel)
+            stack.enter_context(kept_right(clock, api.http, ledger=ledger, observer=observer))
         images = image_pool(settings)
         stack.push_async_callback(images.close)
         hasher = Hasher(clock)

@@ -103,10 +103,10 @@ class SourceFile:
     @property
     def absolute(self) -> Path:
         # Asked for ten times an image, and it is slow to make; of most of a million files nobody asks.
-        if self._absolute is None:
-            object.__setattr__(self, "_absolute", self.root / self.path)
-            assert self._absolute is not None
-        return self._absolute
+        if (absolute := self._absolute) is None:
+            absolute = self.root / self.path
+            object.__setattr__(self, "_absolute", absolute)
+        return absolute
 
     @property
     def key(self) -> tuple[str, str]:

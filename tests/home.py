@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import yaml
 
 from ingestor.sandbox import Sandbox
@@ -154,6 +155,13 @@ class Home:
                 process.kill()
             await process.wait()
             await reading
+
+    async def delete_at_api(self, file_id: str) -> None:
+        """As somebody else of the team may do."""
+        headers = {"X-Api-Key": self.sandbox.api_key}
+        url = f"{self.sandbox.base_url}/v1/files/{file_id}"
+        async with aiohttp.ClientSession(headers=headers) as session, session.delete(url) as answer:
+            assert answer.status == 200
 
     def manifest(self) -> list[dict[str, Any]]:
         """All lines; each must be whole."""

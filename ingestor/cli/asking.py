@@ -37,7 +37,7 @@ async def asking(settings: Settings, folder: str | None = None) -> AsyncIterator
     from ingestor.app import open_api
     from ingestor.cli.reading import check_folder, holder
     from ingestor.observe.logs import LogObserver, configure_logs
-    from ingestor.runtime.clock_watch import ClockWatch
+    from ingestor.runtime.clock_watch import kept_right
     from ingestor.runtime.opening import open_ledger
     from ingestor.runtime.system_clock import SystemClock
     from ingestor.runtime.upkeep import Verifier
@@ -51,14 +51,10 @@ async def asking(settings: Settings, folder: str | None = None) -> AsyncIterator
         api = await stack.enter_async_context(
             open_api(settings, await ledger.facts(), clock=clock, observer=observer, patient=False)
         )
-        clock_watch = ClockWatch(ledger=ledger, observer=observer, clock=clock)
-        api.http.hear_time = clock_watch.hear
-        helpers = [_give_up(api.files, clock)]
-        if holder(settings) is None:
-            # A daemon sets its line and the ledger right by itself.
-            helpers.append(clock_watch.run())
-        for helper in helpers:
-            stack.callback(asyncio.ensure_future(helper).cancel)
+        # A daemon sets its line and the ledger right by itself.
+        is_alone = holder(settings) is None
+        stack.enter_context(kept_right(clock, api.http, ledger=ledger, observer=observer, sets_ledger=is_alone))
+        stack.callback(asyncio.ensure_future(_give_up(api.files, clock)).cancel)
         manifest = Manifest(settings.manifest, ledger)
         await manifest.open()
         while await ledger.expire():

@@ -49,8 +49,8 @@ async def _export(settings: Settings, form: str, folder: str | None, output: Pat
     from ingestor.cli.reading import check_folder
     from ingestor.runtime.opening import read_ledger
 
+    await check_folder(settings, folder)
     async with read_ledger(settings) as ledger:
-        await check_folder(settings, folder)
         with open_output(output) as stream:
             writer = writer_of(form, stream)
             async for line in present_lines(ledger, folder=folder, live=live):

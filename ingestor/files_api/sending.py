@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ingestor.disk import open_regular
 from ingestor.errors import SourceNotReady
 from ingestor.files_api.form import Form
 from ingestor.model import FileIdentity
@@ -40,7 +41,7 @@ async def read_exactly(file: Path, size_bytes: int, identity: FileIdentity | Non
 def _read_exactly(file: Path, size_bytes: int, identity: FileIdentity | None) -> bytes:
     # By the system's own calls: each step of a file object is one more wait for the interpreter.
     try:
-        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = open_regular(os.fspath(file), os.O_RDONLY)
         try:
             _check(file, handle, identity)
             content = os.read(handle, size_bytes + 1)

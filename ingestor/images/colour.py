@@ -31,12 +31,12 @@ def curved(image: Picture, header: Header) -> tuple[Picture, Header]:
     """Grey of 16 bits that a PNG stores by a curve of its own (gAMA), by that of sRGB while there are 16 bits; and the
     header of that.
 
-    What is linear has a quarter of its shadows' steps in the lowest hundredth of its values. All else as it is.
+    Of what is linear, a tenth of all shades stand in the lowest hundredth of the values. All else as it is.
     """
-    if isinstance(image, Samples) or image.mode != "I;16" or header.attached.icc or not _has_own_curve(header):
+    gamma = _own_gamma(header)
+    if isinstance(image, Samples) or image.mode != "I;16" or header.attached.icc or gamma is None:
         return image, header
-    assert header.gamma is not None
-    table = (_encoded(np.arange(65536) / 65535.0, header.gamma) * 65535 + 0.5).astype(np.uint16)
+    table = (_encoded(np.arange(65536) / 65535.0, gamma) * 65535 + 0.5).astype(np.uint16)
     shown = Image.new("I;16", image.size)
     top = 0
     for band in _bands(image):
@@ -186,8 +186,8 @@ def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list
         odd.append("CMYK without a usable colour profile: its colours are approximate")
     if image.mode not in ("L", "RGB", "RGBX", "RGBA"):
         return image.convert("RGB"), True, odd
-    if header.gamma is not None and _has_own_curve(header):
-        return _by_gamma(image, header.gamma), True, odd
+    if (gamma := _own_gamma(header)) is not None:
+        return _by_gamma(image, gamma), True, odd
     return image, False, odd
 
 
@@ -241,8 +241,11 @@ def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
     return int(np.abs(mapped.astype(int) - cube.astype(int)).max()) <= 2
 
 
-def _has_own_curve(header: Header) -> bool:
-    return header.gamma is not None and not _USUAL_GAMMA[0] <= header.gamma <= _USUAL_GAMMA[1]
+def _own_gamma(header: Header) -> float | None:
+    """The gamma that a PNG tells, where it does not mean sRGB."""
+    if header.gamma is None or _USUAL_GAMMA[0] <= header.gamma <= _USUAL_GAMMA[1]:
+        return None
+    return header.gamma
 
 
 def _encoded(values: np.ndarray, gamma: float) -> np.ndarray:

@@ -14,7 +14,16 @@ from ingestor.images.ending import DEFINITE, is_cut_off
 from ingestor.images.source import Source, not_ready
 from ingestor.policy.formats import Format
 
+
+class KindNotRead(Exception):
+    """A kind of file that no decoder here reads: nothing is wrong with it, and it is told as `unsupported`."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"{kind} are not supported")
+
+
 _DECODER_ERRORS = (
+    KindNotRead,
     UnidentifiedImageError,
     OSError,
     SyntaxError,
@@ -73,7 +82,7 @@ def meaning(source: Source, row: Format, error: Exception) -> IngestorError:
         )
     if is_cut_off(source, row):
         return truncated(source)
-    if isinstance(error, NotImplementedError) or any(words in said.lower() for words in _UNSUPPORTED):
+    if isinstance(error, KindNotRead | NotImplementedError) or any(words in said.lower() for words in _UNSUPPORTED):
         return ImageRejected(
             "unsupported",
             f"{source.name}: a kind of {row.name} that is not read here ({said}); export it as PNG, JPEG or WebP",

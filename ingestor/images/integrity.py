@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from ingestor.images import damage, jpeg, png
+from PIL import Image
+
+from ingestor.images import chunks, damage, jpeg, png
+from ingestor.images.chunks import Chunk
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
 
@@ -34,13 +36,18 @@ def check(source: Source, header: Header, undecoded: Undecoded, level: str) -> l
         picture = undecoded.take()
         if png.samples(source, header, picture) is None:
             picture.load()
-            if level == "strict" and header.format.name == "PNG":
-                png.check_rows(source, picture)
             if level == "strict":
-                for number in range(1, getattr(picture, "n_frames", 1)):
-                    picture.seek(number)
-                    picture.load()
+                _check_decoded(source, header, picture)
     return []
+
+
+def _check_decoded(source: Source, header: Header, picture: Image.Image) -> None:
+    """What decoders pass silently is not there; of an animation, all of its frames can be decoded."""
+    if header.format.name == "PNG":
+        png.check_rows(source, picture)
+    for number in range(1, getattr(picture, "n_frames", 1)):
+        picture.seek(number)
+        picture.load()
 
 
 def check_container(source: Source, header: Header) -> None:
@@ -60,39 +67,32 @@ def check_webp_chunks(source: Source) -> None:
     lossless data it takes more of them: one bit each may stand for many pixels.
     """
     data = source.whole()
-    for kind, begin, end in _webp_chunks(data, 12, min(8 + struct.unpack_from("<I", data, 4)[0], len(data))):
-        hole = _HOLES.get(kind)
-        if hole is not None and data.find(hole, begin, end) >= 0:
+    for kind, begin, end in _picture_chunks(data, chunks.of_webp(data)):
+        if data.find(_HOLES[kind], begin, end) >= 0:
             if data.endswith(_HOLES[b"VP8 "]):
                 raise damage.truncated(source)
             raise SyntaxError("a part of its data is nothing but zeros")
 
 
-def _webp_chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, begin and end of what is in each chunk, those of an animation's frames too. Raises `SyntaxError`."""
-    while at + 8 <= end:
-        kind, (length,) = data[at : at + 4], struct.unpack_from("<I", data, at + 4)
-        if at + 8 + length > len(data):
-            raise SyntaxError(f"chunk {kind!r} goes beyond the end")
-        if kind == b"ANMF":
-            yield from _webp_chunks(data, at + 8 + _FRAME_HEAD_BYTES, at + 8 + length)
-        yield kind, at + 8, at + 8 + length
-        at += 8 + length + (length & 1)
+def _picture_chunks(data: bytes, found: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Those that hold pixels, of an animation's frames too. Raises `SyntaxError` for any beyond the end."""
+    for chunk in found:
+        if chunk.end > len(data):
+            raise SyntaxError(f"chunk {chunk.kind!r} goes beyond the end")
+        if chunk.kind == b"ANMF":
+            yield from _picture_chunks(data, chunks.of_webp(data, chunk.begin + _FRAME_HEAD_BYTES, chunk.end))
+        elif chunk.kind in _HOLES:
+            yield chunk
 
 
 def check_png_chunks(source: Source) -> None:
     """Raises `SyntaxError` for a chunk whose checksum is wrong: Pillow reads some without looking."""
     data = memoryview(source.whole())
-    at = 8
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        kind = bytes(data[at + 4 : at + 8])
-        if at + 12 + length > len(data):
+    for kind, begin, end in chunks.of_png(source.whole()):
+        if end + chunks.PNG_CHECKSUM_BYTES > len(data):
             raise SyntaxError(f"chunk {kind!r} goes beyond the end")
-        (told,) = struct.unpack_from(">I", data, at + 8 + length)
-        if zlib.crc32(data[at + 4 : at + 8 + length]) != told:
+        if zlib.crc32(data[begin - len(kind) : end]) != int.from_bytes(data[end : end + chunks.PNG_CHECKSUM_BYTES]):
             raise SyntaxError(f"the checksum of chunk {kind!r} is wrong")
         if kind == b"IEND":
             return
-        at += 12 + length
     raise SyntaxError("there is no IEND chunk")

@@ -7,6 +7,7 @@ import struct
 import numpy as np
 from PIL import Image
 
+from ingestor.images.damage import KindNotRead
 from ingestor.images.source import Source
 
 _SIZE_MARKER = b"\xff\x4f\xff\x51"
@@ -20,13 +21,14 @@ _BAND_SAMPLES = 2_000_000
 def deep(source: Source, picture: Image.Image) -> Image.Image | None:
     """The pixels with 8 bits a channel; None for what Pillow reads well. `picture` is Pillow's, not decoded yet.
 
-    Raises `NotImplementedError` for channels that differ from each other, `RuntimeError` for damage.
+    Raises `KindNotRead` for channels that differ from each other or have a sign, `RuntimeError` for damage.
     """
-    depths = _depths(source.whole())
+    told = _components(source.whole())
+    depths = [(component & ~_SIGNED) + 1 for component in told]
     if picture.mode not in _MODES.values() or max(depths, default=8) <= 8:
         return None
-    if len(set(depths)) != 1 or len(depths) not in _MODES:
-        raise NotImplementedError("channels of different depths are not supported")
+    if len(set(told)) != 1 or told[0] & _SIGNED or len(told) not in _MODES:
+        raise KindNotRead("channels of different depths, or with a sign,")
     from openjpeg.utils import decode  # late: few workers ever need it
 
     samples = decode(source.whole())
@@ -40,11 +42,10 @@ def deep(source: Source, picture: Image.Image) -> Image.Image | None:
     return Image.fromarray(pixels, _MODES[channels])
 
 
-def _depths(data: bytes) -> list[int]:
-    """Bits of each component. Empty where the header tells none, or of values with a sign."""
+def _components(data: bytes) -> bytes:
+    """Of each component its bits, less one, with a bit for the sign; empty where the header tells of none."""
     begin = data.find(_SIZE_MARKER)
     if begin < 0 or begin + _COMPONENTS_AT + 2 > len(data):
-        return []
+        return b""
     (count,) = struct.unpack_from(">H", data, begin + _COMPONENTS_AT)
-    told = data[begin + _COMPONENTS_AT + 2 :][: 3 * count : 3]
-    return [] if any(depth & _SIGNED for depth in told) else [depth + 1 for depth in told]
+    return data[begin + _COMPONENTS_AT + 2 :][: 3 * count : 3]

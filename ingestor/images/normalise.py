@@ -193,9 +193,7 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
         format=fitted.format,
         data=fitted.data,
         size=fitted.size,
-        steps=what.steps(
-            colour=colour_changed or shown_header is not header, size=fitted.size, written_as=fitted.format
-        ),
+        steps=what.steps(colour=colour_changed, size=fitted.size, written_as=fitted.format),
         profile=profile(header.format, fitted.format, rules),
         odd=[*odd, *odd_depth, *odd_colour, *odd_attached, *odd_jpeg],
     )

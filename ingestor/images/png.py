@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
 
 import pyspng
 from PIL import Image
 
+from ingestor.images import chunks
 from ingestor.images.headers import Header
 from ingestor.images.samples import Samples
 from ingestor.images.source import Source
@@ -86,18 +86,10 @@ def _rows_bytes(source: Source) -> int:
 def _unpacks_to(source: Source, enough: int) -> bool:
     """Whether the data unpacks to so many bytes, or more."""
     inflater, total = zlib.decompressobj(), 0
-    for packed in _data(memoryview(source.whole())):
-        rest: bytes | memoryview = packed
+    data = memoryview(source.whole())
+    for kind, begin, end in chunks.of_png(source.whole()):
+        rest: bytes | memoryview = data[begin:end] if kind == b"IDAT" else b""
         while rest and total < enough:
             total += len(inflater.decompress(rest, _PIECE_BYTES))
             rest = inflater.unconsumed_tail
     return total + len(inflater.flush()) >= enough
-
-
-def _data(file: memoryview) -> Iterator[memoryview]:
-    at = 8
-    while at + 8 <= len(file):
-        (length,) = struct.unpack_from(">I", file, at)
-        if bytes(file[at + 4 : at + 8]) == b"IDAT":
-            yield file[at + 8 : at + 8 + length]
-        at += 12 + length

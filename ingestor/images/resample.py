@@ -39,6 +39,7 @@ _BLOCK_COLUMNS = 48
 _GROUP_BLOCKS = 2
 """Blocks of rows that go through the second pass as one, unless what the first makes of them outgrows the caches."""
 _CACHED_BYTES = 1_800_000
+"""What a core was seen to keep at hand between the two passes."""
 _BUFFER_SAMPLES = 1_000_000
 """Of a pass, at most, where it takes one row at a time or more."""
 _FLOAT_BYTES = 4

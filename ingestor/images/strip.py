@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from ingestor.images import exif, jpeg_markers
+from ingestor.images import chunks, exif, jpeg_markers
 from ingestor.images.jpeg_markers import Segment
 
 RECIPE = 1
@@ -84,34 +84,28 @@ def _without_thumbnail(data: bytes, segment: Segment) -> bytes:
 
 
 def _png(data: bytes, told: bytes) -> bytes:
-    parts, at = [data[:8]], 8
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        kind, end = data[at + 4 : at + 8], at + 12 + length
+    parts = [data[:8]]
+    for kind, begin, end in chunks.of_png(data):
         if kind in _PNG_KEPT:
-            parts.append(data[at:end])
+            parts.append(data[begin - 8 : end + chunks.PNG_CHECKSUM_BYTES])
         if kind == b"IHDR" and told:
             chunk = b"eXIf" + told.removeprefix(exif.PREFIX)
             parts.append(struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)))
         if kind == b"IEND":
             return b"".join(parts)
-        at = end
     raise ValueError("there is no end chunk")
 
 
 def _webp(data: bytes, told: bytes) -> bytes:
-    end = min(len(data), 8 + struct.unpack_from("<I", data, 4)[0])
-    chunks, at = [], 12
-    while at + 8 <= end:
-        kind, (length,) = data[at : at + 4], struct.unpack_from("<I", data, at + 4)
-        if at + 8 + length > end:
+    kept = []
+    for kind, begin, end in chunks.of_webp(data):
+        if end > chunks.riff_end(data):
             raise ValueError(f"chunk {kind!r} goes beyond the end")
         if kind in _WEBP_KEPT:
-            chunks.append((kind, data[at + 8 : at + 8 + length]))
-        at += 8 + length + (length & 1)
-    if told and chunks[0][0] == b"VP8X":
-        chunks.append((b"EXIF", told.removeprefix(exif.PREFIX)))
-    body = b"".join(_webp_chunk(kind, content, has_exif=bool(told)) for kind, content in chunks)
+            kept.append((kind, data[begin:end]))
+    if told and kept[0][0] == b"VP8X":
+        kept.append((b"EXIF", told.removeprefix(exif.PREFIX)))
+    body = b"".join(_webp_chunk(kind, content, has_exif=bool(told)) for kind, content in kept)
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from ingestor.images import colour
+from ingestor.images.damage import KindNotRead
 
 _BAND_SAMPLES = 2_000_000
 """Samples are converted in bands of this size, so that the whole picture never exists as floats."""
@@ -27,8 +28,8 @@ _MOST_CHANNELS = 8
 _RAW, _LZW, _PACKBITS = 1, 5, 32773
 _DEFLATE = (8, 32946)
 _BIG_TIFF_OF_BIG_ENDIANS = b"MM\x00\x2b"
-_REDUCED = 1
-"""NewSubfileType: a smaller copy of another page."""
+_DNG_VERSION, _NEW_SUBFILE_TYPE, _REDUCED = 50706, 254, 1
+"""Tags; and of the second the bit of a smaller copy of another page."""
 _MOST_THUMBNAILS = 16
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 """ExtraSamples: alpha that colours were multiplied with, and alpha beside them."""
@@ -42,31 +43,30 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
     _layout: _Layout | None
 
     def _open(self) -> None:
-        if self.fp is not None and self.fp.read(4) == _BIG_TIFF_OF_BIG_ENDIANS:
-            raise _unsupported("BigTIFF files in big-endian order")
-        if self.fp is not None:
-            self.fp.seek(0)
+        assert self.fp is not None
+        if self.fp.read(4) == _BIG_TIFF_OF_BIG_ENDIANS:
+            raise KindNotRead("BigTIFF files in big-endian order")
+        self.fp.seek(0)
         super()._open()
         self._pass_thumbnails()
 
     def _pass_thumbnails(self) -> None:
         """To the first page that is no smaller copy of another one; to the largest, where all say that they are."""
-        largest, page = (0, 0), 0
-        while _number(self.tag_v2.get(254, 0)) & _REDUCED:
-            largest = max(largest, (self.width * self.height, -page))
-            page += 1
+        passed: list[int] = []
+        while _number(self.tag_v2.get(_NEW_SUBFILE_TYPE, 0)) & _REDUCED:
+            passed.append(self.width * self.height)
             try:
-                if page == _MOST_THUMBNAILS:
+                if len(passed) == _MOST_THUMBNAILS:
                     raise EOFError
-                self.seek(page)
+                self.seek(len(passed))
             except EOFError:
-                self.seek(-largest[1])
+                self.seek(passed.index(max(passed)))
                 return
 
     def _setup(self) -> None:
         self._layout, self.odd = None, []
-        if 50706 in self.tag_v2:
-            raise _unsupported("raw pictures of cameras (DNG)")
+        if _DNG_VERSION in self.tag_v2:
+            raise KindNotRead("raw pictures of cameras (DNG)")
         try:
             super()._setup()
         except SyntaxError:
@@ -80,7 +80,6 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         self._layout = _layout_of(self.tag_v2)
         self._mode = self._layout.mode
         self.tile = []
-        self.info.pop("transparency", None)
         if (icc := self.tag_v2.get(34675)) is not None:
             self.info["icc_profile"] = icc
 
@@ -168,28 +167,30 @@ def _layout_of(tags: Any) -> _Layout:
     width, height, channels, photometric = one(256, 0), one(257, 0), one(277, 1), one(262, 1)
     bits, extra = set(_several(tags.get(258, 1))), _several(tags.get(338, ()))
     colours = {0: 1, 1: 1, 2: 3}.get(photometric)
-    what, letter = ("floats", "f") if _is_float(tags) else ("planes", "u")
+    what, letter, depths, predictors = (
+        ("floats", "f", {16, 32, 64}, (1, 2, 3)) if _is_float(tags) else ("planes", "u", {8, 16}, (1, 2))
+    )
     if colours is None:
-        raise _unsupported(f"{what} of photometric interpretation {photometric}")
-    if len(bits) != 1 or not bits <= ({16, 32, 64} if letter == "f" else {8, 16}):
-        raise _unsupported(f"{what} of {', '.join(map(str, sorted(bits)))} bits")
+        raise KindNotRead(f"{what} of photometric interpretation {photometric}")
+    if len(bits) != 1 or not bits <= depths:
+        raise KindNotRead(f"{what} of {', '.join(map(str, sorted(bits)))} bits")
     if not colours <= channels <= _MOST_CHANNELS:
-        raise _unsupported(f"{what} in {channels} channels")
+        raise KindNotRead(f"{what} in {channels} channels")
     alpha = extra[0] if channels > colours and extra and extra[0] in (_ASSOCIATED, _UNASSOCIATED) else 0
     compression, predictor, planes = one(259, 1), one(317, 1), one(284, 1) == 2 and channels > 1
     if compression not in (_RAW, _LZW, _PACKBITS, *_DEFLATE):
-        raise _unsupported(f"{what} with compression {compression}")
-    if predictor not in ((1, 2, 3) if letter == "f" else (1, 2)) or one(266, 1) != 1:
-        raise _unsupported(f"{what} with predictor {predictor} and fill order {one(266, 1)}")
+        raise KindNotRead(f"{what} with compression {compression}")
+    if predictor not in predictors or one(266, 1) != 1:
+        raise KindNotRead(f"{what} with predictor {predictor} and fill order {one(266, 1)}")
     if planes and alpha == _ASSOCIATED:
-        raise _unsupported("planes that were multiplied with alpha")
+        raise KindNotRead("planes that were multiplied with alpha")
     tiled = 324 in tags
     tile_width = one(322, 0) if tiled else width
     tile_height = one(323, 0) if tiled else min(height, one(278, height))
     if tile_width < 1 or tile_height < 1:
         raise ValueError("its strips or tiles have no size")
     if tiled and (min(tile_width, tile_height) < 16 or tile_width * tile_height > width * height + 4_000_000):
-        raise _unsupported(f"{what} in tiles of {tile_width}x{tile_height}")
+        raise KindNotRead(f"{what} in tiles of {tile_width}x{tile_height}")
     return _Layout(
         width=width,
         height=height,
@@ -207,11 +208,6 @@ def _layout_of(tags: Any) -> _Layout:
         offsets=_several(tags.get(324 if tiled else 273, ())),
         lengths=_several(tags.get(325 if tiled else 279, ())),
     )
-
-
-def _unsupported(kind: str) -> NotImplementedError:
-    """The file's fault, not a part that is missing here: `damage.meaning` tells it as the reason `unsupported`."""
-    return NotImplementedError(f"{kind} are not supported")
 
 
 # -- to eight bits ---------------------------------------------------------------------------------
@@ -232,13 +228,14 @@ def _pixels(file: IO[bytes], layout: _Layout) -> tuple[np.ndarray, list[str]]:
     needed = layout.across * layout.down * (layout.channels if layout.planes else 1)
     if min(len(layout.offsets), len(layout.lengths)) < needed:
         raise ValueError("it names too few strips or tiles")
-    white = 1.0 if layout.kind.kind == "f" else float(np.iinfo(layout.kind).max)
+    is_float = layout.kind.kind == "f"
+    white = 1.0 if is_float else float(np.iinfo(layout.kind).max)
     low, high = 0.0, white
-    for block in _blocks(file, layout) if layout.kind.kind == "f" else ():
+    for block in _blocks(file, layout) if is_float else ():
         if (values := block.values[..., : max(0, layout.colours - block.channel)]).size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     if not math.isfinite(255.0 / (high - low)) or not math.isfinite(high - low):
-        raise _unsupported("floats of such a range")
+        raise KindNotRead("floats of such a range")
     pixels = np.zeros((layout.height, layout.width, layout.kept), np.uint8)
     for block in _blocks(file, layout):
         rows, columns, channels = block.values.shape
@@ -318,7 +315,7 @@ def _reader(file: IO[bytes], layout: _Layout, place: int, unpacked_bytes: int) -
 
         return inflated
     if unpacked_bytes > _MOST_UNPACKED_BYTES:
-        raise _unsupported(f"compression {layout.compression} in strips of {unpacked_bytes:,} bytes")
+        raise KindNotRead(f"compression {layout.compression} in strips of {unpacked_bytes:,} bytes")
     return io.BytesIO(_unpacked_by_libtiff(packed, layout.compression, unpacked_bytes)).read
 
 

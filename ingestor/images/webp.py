@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import webp
 from PIL import Image, _webp
-from webp._webp import ffi, lib
+from webp._webp import ffi, lib  # the package gives out no planes, its binding does; pyproject.toml holds it to 0.4
 
 _LOSSY = 1
 """Of a `WebPBitstreamFeatures`."""

@@ -139,7 +139,7 @@ class LocalQuota:
             left=max(0, math.floor(bucket.tokens + 1e-9)) if now >= bucket.held_until else 0,
             capacity=round(bucket.capacity),
             per_minute=round(bucket.per_second * 60, 3),
-            learned=bucket.learned or self._was_told,
+            learned=self._is_learned,
             held_until=_instant(wall, bucket.held_until - now) if bucket.held_until > now else None,
             next_free_at=None if math.isinf(free_at) else _instant(wall, max(0.0, free_at - now)),
             waiting=sum(not turn.done() for _, _, turn in self._waiters),
@@ -151,7 +151,7 @@ class LocalQuota:
         """What to keep in the ledger, so that a restart does not burst again. JSON."""
         now = self._clock.monotonic()
         state = to_state(self._bucket, self._clock.now(), now, self._taken_by_others(now), self._kept_free(now))
-        return {**state, "learned": self._bucket.learned or self._was_told}
+        return {**state, "learned": self._is_learned}
 
     def restore(self, state: Mapping[str, Json]) -> bool:
         """Go on from a `snapshot`; False, and nothing changed, where it makes no sense."""
@@ -166,6 +166,11 @@ class LocalQuota:
             self._reserve = others.reserve
         self._serve()
         return True
+
+    @property
+    def _is_learned(self) -> bool:
+        """Whether an answer has told these numbers, to this process or to the one whose state this is."""
+        return self._bucket.learned or self._was_told
 
     # -- serving -----------------------------------------------------------------------------------
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 
+from ingestor.files_api import HttpFilesApi
 from ingestor.ports import Ledger, Observer
 from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.system_clock import SystemClock
@@ -13,6 +16,21 @@ CLOCK_FACT = "clock.correction"
 
 TOLERANCE_SECONDS = 5.0
 """The API's `Date` is whole seconds, and its answer takes time to come: less than this is no mistake."""
+
+
+@contextlib.contextmanager
+def kept_right(
+    clock: SystemClock, api: HttpFilesApi, *, ledger: Ledger, observer: Observer, sets_ledger: bool = True
+) -> Iterator[None]:
+    """The clock is set by what the API answers, and the ledger with it, unless another program does that."""
+    watch = ClockWatch(ledger=ledger, observer=observer, clock=clock)
+    api.hear_time = watch.hear
+    running = asyncio.ensure_future(watch.run()) if sets_ledger else None
+    try:
+        yield
+    finally:
+        if running is not None:
+            running.cancel()
 
 
 class ClockWatch:

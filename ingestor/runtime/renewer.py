@@ -34,7 +34,7 @@ class Renewer:
         self._observer = observer
         self._per_minute = per_minute
         self._wake = wake
-        self._too_many: str | None = None
+        self._is_beyond = False
 
     async def run(self) -> None:
         while True:
@@ -57,6 +57,6 @@ class Renewer:
     def _check(self, images: int) -> None:
         """Tell when there are more images than the quota keeps alive: folders grow, and quotas turn out smaller."""
         why = cannot_be_kept(images, self._per_minute())
-        if why is not None and self._too_many is None:
+        if why is not None and not self._is_beyond:
             self._observer.notice("renewals_beyond_quota", message=why)
-        self._too_many = why
+        self._is_beyond = why is not None

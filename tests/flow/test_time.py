@@ -8,7 +8,6 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from ingestor.sandbox import Bucket, Sandbox, SandboxOptions
@@ -60,10 +59,7 @@ async def test_the_id_of_a_replay_is_good_or_is_not_taken(home: Home) -> None:
     (home.inbox / "one.jpg").write_bytes(jpeg(4))
     await home.run("backfill")
     first = home.present()["one.jpg"]["file_id"]
-    headers = {"X-Api-Key": home.sandbox.api_key}
-    url = f"{home.sandbox.base_url}/v1/files/{first}"
-    async with aiohttp.ClientSession(headers=headers) as session, session.delete(url) as answer:
-        assert answer.status == 200
+    await home.delete_at_api(first)
     shutil.rmtree(home.folder / "var")
     ran = await home.run("backfill", "--json")
     assert ran.code == 0, ran.err

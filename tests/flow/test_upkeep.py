@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 
-import aiohttp
 import pytest
 
 from tests.home import Home
@@ -38,11 +37,7 @@ async def test_what_somebody_has_deleted_is_marked_so(home: Home) -> None:
     for number in range(3):
         drop(home, f"{number}.jpg", number)
     await home.run("backfill")
-    gone = home.present()["1.jpg"]["file_id"]
-    headers = {"X-Api-Key": home.sandbox.api_key}
-    url = f"{home.sandbox.base_url}/v1/files/{gone}"
-    async with aiohttp.ClientSession(headers=headers) as session, session.delete(url) as answer:
-        assert answer.status == 200
+    await home.delete_at_api(home.present()["1.jpg"]["file_id"])
     ran = await home.run("verify", "--json")
     assert (ran.json["checked"], ran.json["gone"], ran.json["expired"]) == (3, 1, 0)
     assert [file["path"] for file in ran.json["files"]] == ["1.jpg"]

@@ -445,6 +445,20 @@ async def test_a_stop_ends_the_wait_for_an_api_that_is_down_and_the_gate_before_
     assert all(stopping(result) for result in results)
 
 
+async def test_who_waits_hears_why_everything_stops(tmp_path: Path) -> None:
+    kit = Kit()
+    kit.inner.script(*[DOWN] * 6)
+    tasks = [asyncio.ensure_future(kit.api.fetch(ID)) for _ in range(6)]
+    await settle()
+    assert kit.api.breaker.is_open
+    why = ApiUnavailable("api", "given up")
+    kit.api.stop(why)
+    kit.api.stop()
+    assert await asyncio.gather(*tasks, return_exceptions=True) == 6 * [why]
+    with pytest.raises(ApiUnavailable, match="given up"):
+        await kit.api.fetch(ID)
+
+
 async def test_a_stop_ends_the_wait_for_a_slot_and_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
     kit = Kit(concurrency=1, latency=lambda: 30.0)
     first, second = (asyncio.ensure_future(kit.api.upload(an_upload(tmp_path, key=key))) for key in keys(2))

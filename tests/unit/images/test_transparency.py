@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ingestor.errors import SourceNotReady
+from ingestor.errors import ImageRejected, SourceNotReady
 from tests import image_kit as kit
 
 
@@ -115,6 +115,17 @@ def test_white_in_jpeg_2000_of_many_bits_is_white(made_fit):
         samples = np.full((48, 64, 3), (1 << bits) - 1, np.uint16)
         with Image.open(made_fit(kit.jpeg2000(samples, bits)).file) as image:
             assert np.asarray(image.convert("RGB")).min() >= 253
+
+
+@pytest.mark.parametrize("component", [0x0B, 0x8F], ids=["another depth", "a sign"])
+def test_channels_of_jpeg_2000_that_differ_are_not_guessed_at(made_fit, component):
+    data = bytearray(kit.jpeg2000(kit.rgb_samples(16).astype(np.uint16), 16))
+    size = data.index(b"\xff\x4f\xff\x51")
+    assert data[size + 42] == data[size + 48] == 0x0F
+    data[size + 48] = component
+    with pytest.raises(ImageRejected, match="different depths") as raised:
+        made_fit(bytes(data))
+    assert raised.value.reason == "unsupported"
 
 
 def test_what_is_left_of_a_jpeg_2000_of_many_bits_is_no_picture(made_fit):

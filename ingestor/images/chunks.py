@@ -1,0 +1,43 @@
+"""The chunks that a PNG and a WebP consist of, one after the other. Nothing is checked but that each has a head."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_PNG_SIGNATURE_BYTES = 8
+PNG_CHECKSUM_BYTES = 4
+"""Behind what is in a chunk."""
+_RIFF_HEAD_BYTES = 12
+
+
+class Chunk(NamedTuple):
+    kind: bytes
+    begin: int
+    """Of what is in it: its head, eight bytes, stands before."""
+    end: int
+    """By its own account, which may be beyond the file."""
+
+
+def of_png(data: bytes) -> Iterator[Chunk]:
+    """PNG, third edition, 5.3."""
+    at = _PNG_SIGNATURE_BYTES
+    while at + 8 + PNG_CHECKSUM_BYTES <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        yield Chunk(kind, at + 8, at + 8 + length)
+        at += 8 + length + PNG_CHECKSUM_BYTES
+
+
+def of_webp(data: bytes, at: int = _RIFF_HEAD_BYTES, end: int | None = None) -> Iterator[Chunk]:
+    """Those of the file, or of the part of it from `at` to `end`. RFC 9649, 2.3."""
+    end = riff_end(data) if end is None else end
+    while at + 8 <= end:
+        kind, length = struct.unpack_from("<4sI", data, at)
+        yield Chunk(kind, at + 8, at + 8 + length)
+        at += 8 + length + (length & 1)
+
+
+def riff_end(data: bytes) -> int:
+    """Where a WebP ends by its own account, at most at the file's end."""
+    return int(min(len(data), 8 + struct.unpack_from("<I", data, 4)[0]))
