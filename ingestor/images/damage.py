@@ -82,6 +82,7 @@ def meaning(source: Source, row: Format, error: Exception) -> IngestorError:
         )
     if is_cut_off(source, row):
         return truncated(source)
+    # Pillow's plugins raise NotImplementedError for files of a kind that they do not read.
     if isinstance(error, KindNotRead | NotImplementedError) or any(words in said.lower() for words in _UNSUPPORTED):
         return ImageRejected(
             "unsupported",
