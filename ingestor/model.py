@@ -128,7 +128,8 @@ class Payload:
     height_px: int
     normalised: tuple[str, ...]
     """What was done, in order, from `turned`, `first_frame`, `colour`, `resized`, `webp`; or one of `stripped`,
-    `trimmed` (metadata, or what was appended, taken out of bytes that comply otherwise); empty: nothing."""
+    `trimmed`, `mended` (metadata, what was appended, or damaged texts taken out of bytes that comply otherwise);
+    empty: nothing."""
     profile: str
     """Which encoder made the bytes, and how: part of the idempotency key. `as-is` for untouched bytes."""
     warnings: tuple[str, ...] = ()

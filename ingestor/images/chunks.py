@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 _PNG_SIGNATURE_BYTES = 8
+HEAD_BYTES = 8
+"""Before what is in a chunk."""
 PNG_CHECKSUM_BYTES = 4
-"""Behind what is in a chunk."""
+"""Behind it."""
 _RIFF_HEAD_BYTES = 12
 
 
 class Chunk(NamedTuple):
     kind: bytes
     begin: int
-    """Of what is in it: its head, eight bytes, stands before."""
+    """Of what is in it: its head stands before."""
     end: int
     """By its own account, which may be beyond the file."""
 
@@ -23,19 +26,25 @@ class Chunk(NamedTuple):
 def of_png(data: bytes) -> Iterator[Chunk]:
     """PNG, third edition, 5.3."""
     at = _PNG_SIGNATURE_BYTES
-    while at + 8 + PNG_CHECKSUM_BYTES <= len(data):
+    while at + HEAD_BYTES + PNG_CHECKSUM_BYTES <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
-        yield Chunk(kind, at + 8, at + 8 + length)
-        at += 8 + length + PNG_CHECKSUM_BYTES
+        yield Chunk(kind, at + HEAD_BYTES, at + HEAD_BYTES + length)
+        at += HEAD_BYTES + length + PNG_CHECKSUM_BYTES
+
+
+def png_checksum_is_right(data: bytes | memoryview, chunk: Chunk) -> bool:
+    """Never for a chunk that is not there as a whole."""
+    checksum = data[chunk.end : chunk.end + PNG_CHECKSUM_BYTES]
+    return zlib.crc32(data[chunk.begin - len(chunk.kind) : chunk.end]) == int.from_bytes(checksum)
 
 
 def of_webp(data: bytes, at: int = _RIFF_HEAD_BYTES, end: int | None = None) -> Iterator[Chunk]:
     """Those of the file, or of the part of it from `at` to `end`. RFC 9649, 2.3."""
     end = riff_end(data) if end is None else end
-    while at + 8 <= end:
+    while at + HEAD_BYTES <= end:
         kind, length = struct.unpack_from("<4sI", data, at)
-        yield Chunk(kind, at + 8, at + 8 + length)
-        at += 8 + length + (length & 1)
+        yield Chunk(kind, at + HEAD_BYTES, at + HEAD_BYTES + length)
+        at += HEAD_BYTES + length + (length & 1)
 
 
 def riff_end(data: bytes) -> int:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 
 from PIL import Image
@@ -88,11 +87,11 @@ def _picture_chunks(data: bytes, found: Iterable[Chunk]) -> Iterator[Chunk]:
 def check_png_chunks(source: Source) -> None:
     """Raises `SyntaxError` for a chunk whose checksum is wrong: Pillow reads some without looking."""
     data = memoryview(source.whole())
-    for kind, begin, end in chunks.of_png(source.whole()):
-        if end + chunks.PNG_CHECKSUM_BYTES > len(data):
-            raise SyntaxError(f"chunk {kind!r} goes beyond the end")
-        if zlib.crc32(data[begin - len(kind) : end]) != int.from_bytes(data[end : end + chunks.PNG_CHECKSUM_BYTES]):
-            raise SyntaxError(f"the checksum of chunk {kind!r} is wrong")
-        if kind == b"IEND":
+    for chunk in chunks.of_png(source.whole()):
+        if chunk.end + chunks.PNG_CHECKSUM_BYTES > len(data):
+            raise SyntaxError(f"chunk {chunk.kind!r} goes beyond the end")
+        if not chunks.png_checksum_is_right(data, chunk):
+            raise SyntaxError(f"the checksum of chunk {chunk.kind!r} is wrong")
+        if chunk.kind == b"IEND":
             return
     raise SyntaxError("there is no IEND chunk")

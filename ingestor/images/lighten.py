@@ -1,7 +1,7 @@
 """A picture that complies but for what is stored beside it, without touching a pixel.
 
 `normalise.metadata: strip` asks for it; and a JPEG that is too large only for what phones append to it (a second
-picture, a film) is better off without that than encoded anew.
+picture, a film) is better off without that than encoded anew. What is mended had lost a part of that already.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ingestor.ports import NormaliseRules
 class Lightened:
     data: bytes
     step: str
-    """`stripped` or `trimmed`."""
+    """`stripped`, `trimmed` or `mended`."""
     profile: str
     odd: list[str]
 
@@ -35,19 +35,32 @@ def lightened(
 
     Raises `ImageRejected` and `SourceNotReady` for damage.
     """
-    step = "stripped" if rules.metadata == "strip" else "trimmed"
-    if not what.fits_but_for_bytes or (step == "trimmed" and (what.passes or header.format.name != "JPEG")):
+    if not what.fits_but_for_bytes or (step := _step(source, header, what, rules)) is None:
         return None
     name, data = header.format.name, source.whole()
     with damage.told(source, header.format):
-        lighter = strip.stripped(data, name, header.orientation) if step == "stripped" else strip.trimmed(data)
-    if lighter == data or len(lighter) > rules.max_bytes:
+        match step:
+            case "stripped":
+                lighter = strip.stripped(data, name, header.orientation)
+            case "trimmed":
+                lighter = strip.trimmed(data)
+            case _:
+                lighter = data
+    if (lighter == data and not source.is_mended) or len(lighter) > rules.max_bytes:
         return None
     odd = integrity.check(source, header, undecoded, rules.integrity)
     with damage.told(source, header.format):
         if _pixels(data, name) != _pixels(lighter, name):
             raise verify.unverified(source.name, "other pixels")
     return Lightened(data=lighter, step=step, profile=f"{name.lower()}-{step}-{strip.RECIPE}", odd=odd)
+
+
+def _step(source: Source, header: Header, what: Plan, rules: NormaliseRules) -> str | None:
+    if rules.metadata == "strip":
+        return "stripped"
+    if source.is_mended:
+        return "mended"
+    return "trimmed" if header.format.name == "JPEG" and not what.passes else None
 
 
 def _pixels(data: bytes, name: str) -> tuple[tuple[int, int], str, str]:

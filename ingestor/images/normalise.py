@@ -16,7 +16,8 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from ingestor.disk import disk_fault
-from ingestor.images import attached, colour, damage, decode, fitting, headers, integrity, shape, style, verify
+from ingestor.errors import ImageRejected
+from ingestor.images import attached, colour, damage, decode, fitting, headers, integrity, shape, strip, style, verify
 from ingestor.images.fitting import Limits, Wish
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.lighten import Lightened, lightened
@@ -24,7 +25,7 @@ from ingestor.images.plan import Plan, plan
 from ingestor.images.profile import profile
 from ingestor.images.samples import Picture
 from ingestor.images.sniffing import format_of
-from ingestor.images.source import Source, opened
+from ingestor.images.source import IN_MEMORY_BYTES, Source, opened
 from ingestor.images.style import JpegStyle
 from ingestor.model import Digest, Payload
 from ingestor.policy.formats import BY_NAME, FILE_SUFFIX, MIME_TYPES
@@ -56,6 +57,7 @@ def inspect(source: Path, rules: NormaliseRules, began: float) -> Payload:
     with opened(source, rules.max_pixels) as file:
         if (payload := _by_header(file, rules, began)) is not None:
             return payload
+        _mend(file)
         header, _ = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
         if what.passes:
@@ -83,6 +85,7 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
     with opened(source, rules.max_pixels) as file:
         if (payload := _by_header(file, rules, began)) is not None:
             return payload
+        mended = _mend(file)
         header, undecoded = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
         if (light := lightened(file, header, undecoded, what, rules)) is not None:
@@ -104,7 +107,7 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
         height_px=made.size.height,
         normalised=made.steps,
         profile=made.profile,
-        warnings=tuple(made.odd),
+        warnings=(*mended, *made.odd),
         seconds=time.perf_counter() - began,
     )
 
@@ -113,8 +116,23 @@ def _by_header(file: Source, rules: NormaliseRules, began: float) -> Payload | N
     """The file itself, where its header is all that is asked for; None where more has to be read."""
     if rules.integrity != "header" or rules.metadata == "strip":
         return None
-    header, _ = headers.read(file, format_of(file), rules, alone=True)
+    try:
+        header, _ = headers.read(file, format_of(file), rules, alone=True)
+    except ImageRejected:
+        if format_of(file).name == "PNG":
+            return None  # it may be a text alone that is damaged
+        raise
     return _untouched(file, header, [], "", began) if plan(file, header, rules).passes else None
+
+
+def _mend(file: Source) -> list[str]:
+    """Have a PNG leave out what is damaged of its texts; warnings of it."""
+    if format_of(file).name != "PNG" or file.size_bytes > IN_MEMORY_BYTES:
+        return []
+    data, damaged = strip.without_damaged_texts(file.whole())
+    if damaged:
+        file.replace(data)
+    return [f"its {kind} has a wrong checksum, and was left out" for kind in damaged]
 
 
 def _untouched(file: Source, header: Header, odd: list[str], sha256: str, began: float) -> Payload:

@@ -29,6 +29,7 @@ class Source:
         self._file = file
         self._whole: bytes | None = None
         self.head = self._read(HEAD_BYTES)
+        self.is_mended = False
 
     def whole(self) -> bytes:
         """All bytes, read once."""
@@ -36,6 +37,11 @@ class Source:
             self._file.seek(0)
             self._whole = self._read(-1)
         return self._whole
+
+    def replace(self, data: bytes) -> None:
+        """Go on with these bytes, mended, instead of the file's."""
+        self._file, self._whole, self.is_mended = io.BytesIO(data), None, True
+        self.size_bytes, self.head = len(data), data[:HEAD_BYTES]
 
     def forget(self) -> None:
         """Give the memory of `whole` back; what is asked for later is read anew."""

@@ -7,7 +7,8 @@ import io
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from ingestor.images import strip
+from ingestor.errors import ImageRejected, SourceNotReady
+from ingestor.images import chunks, strip
 from tests import image_kit as kit
 
 SECRET = b"SECRETNAME"
@@ -165,3 +166,53 @@ def test_a_profile_that_was_kept_still_works():
     sent = strip.stripped(with_metadata("JPEG"), "JPEG", 1)
     with Image.open(io.BytesIO(sent)) as image:
         assert ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"])).profile.xcolor_space.strip() == "RGB"
+
+
+def with_wrong_checksum(data: bytes, kind: bytes) -> bytes:
+    chunk = next(chunk for chunk in chunks.of_png(data) if chunk.kind == kind)
+    return data[: chunk.end] + bytes([data[chunk.end] ^ 1]) + data[chunk.end + 1 :]
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"iTXt", b"eXIf"])
+@pytest.mark.parametrize("integrity", ["strict", "decode", "header"])
+def test_a_damaged_text_of_a_png_is_left_out_and_told(made_fit, kind, integrity):
+    data = with_metadata("PNG")
+    payload = made_fit(with_wrong_checksum(data, kind), integrity=integrity)
+    sent = payload.file.read_bytes()
+    assert payload.normalised == ("mended",)
+    assert kind.decode() in payload.warnings[0]
+    assert [chunk.kind for chunk in chunks.of_png(sent)] == [
+        chunk.kind for chunk in chunks.of_png(data) if chunk.kind != kind
+    ]
+    assert pixels(sent) == pixels(data)
+
+
+def test_a_png_with_a_damaged_text_can_be_made_smaller(made_fit):
+    payload = made_fit(with_wrong_checksum(with_metadata("PNG"), b"tEXt"), longest_side_px=100)
+    assert "tEXt" in payload.warnings[0]
+    assert "resized" in payload.normalised
+
+
+def test_a_damaged_text_is_gone_where_metadata_are_not_wanted(made_fit):
+    payload = made_fit(with_wrong_checksum(kit.saved(kit.quarters(), "PNG", pnginfo=text()), b"tEXt"), metadata="strip")
+    assert payload.normalised == ("stripped",)
+    assert pixels(payload.file.read_bytes()) == pixels(kit.saved(kit.quarters(), "PNG"))
+
+
+def text() -> PngImagePlugin.PngInfo:
+    words = PngImagePlugin.PngInfo()
+    words.add_text("Author", "A")
+    return words
+
+
+@pytest.mark.parametrize("kind", [b"iCCP", b"IDAT", b"IHDR"])
+def test_a_wrong_checksum_of_what_is_seen_is_damage(made_fit, kind):
+    with pytest.raises(ImageRejected, match="damaged inside"):
+        made_fit(with_wrong_checksum(with_metadata("PNG"), kind))
+
+
+def test_a_png_that_ends_within_a_text_is_cut_off(made_fit):
+    data = with_metadata("PNG")
+    text_end = next(chunk.end for chunk in chunks.of_png(data) if chunk.kind == b"tEXt")
+    with pytest.raises(SourceNotReady):
+        made_fit(data[: text_end - 2])
