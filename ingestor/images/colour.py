@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
+from ingestor.images import code_points
 from ingestor.images.headers import Header
 from ingestor.images.samples import Picture, Samples
 
@@ -168,18 +169,15 @@ def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list
 
     A profile that is broken, or is for other channels than there are, is left out.
     """
-    odd: list[str] = []
-    if header.attached.icc:
+    icc, odd = header.attached.icc, []
+    if not icc and header.code_points is not None and not code_points.are_usual(*header.code_points):
+        icc = code_points.profile(*header.code_points)
+        odd = [] if icc else [_not_converted(*header.code_points)]
+    if icc:
         try:
-            return _by_profile(image, header.attached.icc)
+            return _by_profile(image, icc)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
             odd.append(f"the colour profile cannot be used and was left out ({error})")
-    elif header.code_points is not None and not _are_usual(*header.code_points):
-        primaries, transfer = header.code_points
-        odd.append(
-            f"its colours are told by code points alone (primaries {primaries}, transfer {transfer}), which are not "
-            "converted: they may look paler or darker; export it with a colour profile, or as sRGB"
-        )
     if image.mode == "LAB":
         return _transformed(image, ImageCms.createProfile("LAB")), True, odd
     if image.mode == "CMYK":
@@ -191,9 +189,11 @@ def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list
     return image, False, odd
 
 
-def _are_usual(primaries: int, transfer: int) -> bool:
-    """Whether code points (ITU-T H.273) mean what sRGB looks like: those of BT.709 and BT.601, or none at all."""
-    return primaries in (1, 2, 5, 6) and transfer in (1, 2, 4, 5, 6, 13, 14, 15)
+def _not_converted(primaries: int, transfer: int) -> str:
+    return (
+        f"its colours are told by code points that are not converted (primaries {primaries}, transfer {transfer}), as "
+        "those of HDR: they may look paler or darker; export it as sRGB"
+    )
 
 
 def _by_profile(image: Image.Image, icc: bytes) -> tuple[Image.Image, bool, list[str]]:

@@ -20,10 +20,14 @@ def srgb_curve(linear: np.ndarray) -> np.ndarray:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055) * 255
 
 
-def by_hand(rgb: np.ndarray, colours: tuple[tuple[float, ...], ...], gamma: float) -> np.ndarray:
-    """What a matrix profile means in sRGB, without any colour library."""
-    xyz = (rgb / 255.0) ** gamma @ np.array(colours)
-    return srgb_curve(xyz @ D50_TO_LINEAR_SRGB.T)
+def srgb_light(rgb: np.ndarray) -> np.ndarray:
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def by_hand(rgb: np.ndarray, colours: tuple[tuple[float, ...], ...], gamma: float | None) -> np.ndarray:
+    """What a matrix profile means in sRGB, without any colour library; with the curve of sRGB for no gamma."""
+    light = srgb_light(rgb / 255.0) if gamma is None else (rgb / 255.0) ** gamma
+    return srgb_curve(light @ np.array(colours) @ D50_TO_LINEAR_SRGB.T)
 
 
 def shown(path: Path) -> np.ndarray:
@@ -57,6 +61,31 @@ def test_a_wide_gamut_is_converted_to_srgb_where_pixels_are_written(made_fit, na
     assert np.abs(middles(np.asarray(stored).astype(float)) - meant).max() > 12
     with Image.open(payload.file) as image:
         assert "icc_profile" not in image.info
+
+
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "colours", "gamma"),
+    [(12, 13, kit.DISPLAY_P3, None), (9, 14, kit.BT2020, None), (1, 8, kit.SRGB, 1.0), (12, 8, kit.DISPLAY_P3, 1.0)],
+)
+def test_colours_told_by_code_points_come_out_as_they_are_meant(made_fit, primaries, transfer, colours, gamma):
+    stored = np.asarray(patches())
+    told = [kit.png_chunk(b"cICP", bytes([primaries, transfer, 0, 1])), kit.png_chunk(b"eXIf", kit.exif(3))]
+    payload = made_fit(kit.png(stored, 8, 2, chunks=told))
+    assert payload.normalised == ("turned", "colour")
+    assert payload.warnings == ()
+    meant = middles(by_hand(stored.astype(float), colours, gamma))
+    assert np.abs(middles(shown(payload.file))[::-1, ::-1] - meant).max() <= 1.5
+    assert np.abs(middles(stored.astype(float)) - meant).max() > 12
+
+
+def test_an_avif_whose_code_points_say_display_p3_is_shown_so(made_fit):
+    stored = patches()
+    data = kit.saved(stored, "AVIF", quality=95)
+    at = data.index(b"colrnclx") + 8
+    payload = made_fit(data[:at] + (12).to_bytes(2, "big") + data[at + 2 :], webp_quality=95)
+    meant = middles(by_hand(np.asarray(stored).astype(float), kit.DISPLAY_P3, None))
+    assert np.abs(middles(shown(payload.file)) - meant).mean() <= 3
+    assert "colour" in payload.normalised
 
 
 def kit_exif(orientation: int) -> Image.Exif:
@@ -229,7 +258,7 @@ def test_profiles_that_are_srgb_by_any_name_are_recognised():
 
 
 @pytest.mark.parametrize(
-    ("primaries", "transfer", "is_told"), [(1, 13, False), (2, 2, False), (12, 13, True), (9, 16, True)]
+    ("primaries", "transfer", "is_told"), [(1, 13, False), (2, 2, False), (12, 13, False), (9, 16, True)]
 )
 def test_colours_told_by_code_points_that_are_not_converted_are_told_of(made_fit, primaries, transfer, is_told):
     data = kit.png(
