@@ -171,6 +171,18 @@ def arithmetic_jpeg() -> bytes:
     return base64.b85decode(_ARITHMETIC)
 
 
+_LOSSLESS = (
+    "c-s4a<NrGbKF5^&q*R6!1`zmvm_d+(!GOVmIY^MfU68>^km3Ik25|;PAYecS9IWjBZ!z#N2Qj!aI57a_UeB4|*MN{`@?N^VfdMOERK0Zj0Cp*cNi"
+    "TCB;E?hx+4cd4l*+E?3LH{GvATP3NO9^-yN5%HWx97h4yjR(4F!)eg<e^U?18AD%N{s%YI{Xx;*es^^!8Q2A-7gDa|sS9(WSa3I6{(X%hF{NaA*s"
+    "gvgHyEDXvS?W;x)9n^CU~5w9`+zX<?wiE*p"
+)
+
+
+def lossless_jpeg() -> bytes:
+    """`quarters()` coded without loss, which nothing here can write: once made with libjpeg-turbo 3."""
+    return zlib.decompress(base64.b85decode(_LOSSLESS))
+
+
 def mpo(image: Image.Image | None = None) -> bytes:
     """Two pictures in one file, as 3D cameras and phones write them."""
     first = image or quarters()
@@ -451,6 +463,7 @@ SAMPLES: tuple[Sample, ...] = (
     _of("JPEG as RGB", "JPEG", lambda: jpeg(keep_rgb=True)),
     _of("JPEG with restarts", "JPEG", lambda: jpeg(restart_marker_blocks=2)),
     _of("JPEG arithmetic", "JPEG", arithmetic_jpeg),
+    _of("JPEG lossless", "JPEG", lossless_jpeg),
     _of("JPEG grey", "JPEG", lambda: jpeg(quarters().convert("L")), grey=True),
     _of("JPEG CMYK Adobe", "JPEG", cmyk_jpeg),
     _of("JPEG CMYK plain", "JPEG", plain_cmyk_jpeg),

@@ -121,6 +121,9 @@ def _decoded(data: bytes, space: str, size: Size, *, strict: bool) -> tuple[np.n
 
 
 def _kind(data: bytes) -> str:
+    if jpeg_markers.is_lossless(data):
+        # libjpeg-turbo decodes it to full size whatever is asked for, beyond the end of what simplejpeg provides.
+        raise NotReadHere("coded without loss")
     try:
         return str(simplejpeg.decode_jpeg_header(data, strict=False)[2])
     except (KeyError, ValueError) as error:

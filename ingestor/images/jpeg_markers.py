@@ -15,6 +15,7 @@ TABLES = frozenset({0xDB, 0xC4, 0xCC})
 FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _NEEDED = FRAMES | TABLES | {DRI, DNL}
 
 EXIF = b"Exif\0\0"
@@ -74,6 +75,16 @@ def segments(data: bytes) -> Iterator[Segment]:
             data_end = behind.start() if behind else len(data)
         yield Segment(marker, start, data[at + 2 : end], end, data_end)
         at = data_end
+
+
+def is_lossless(data: bytes) -> bool:
+    """Whether the first frame is coded without loss (annex H)."""
+    for segment in segments(data):
+        if segment.marker in FRAMES:
+            return segment.marker in _LOSSLESS
+        if segment.marker == SOS:
+            break
+    return False
 
 
 def end_of_picture(data: bytes) -> int | None:

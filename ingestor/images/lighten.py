@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ingestor.images import damage, integrity, strip, verify
+from ingestor.images import damage, integrity, jpeg_markers, strip, verify
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.plan import Plan
 from ingestor.images.source import Source
@@ -66,5 +66,6 @@ def _step(source: Source, header: Header, what: Plan, rules: NormaliseRules) -> 
 def _pixels(data: bytes, name: str) -> tuple[tuple[int, int], str, str]:
     with Image.open(io.BytesIO(data), formats=[name]) as picture:
         size = picture.size
-        picture.draft(picture.mode, (max(1, size[0] // 8), max(1, size[1] // 8)))
+        if not (name == "JPEG" and jpeg_markers.is_lossless(data)):
+            picture.draft(picture.mode, (max(1, size[0] // 8), max(1, size[1] // 8)))
         return size, picture.mode, hashlib.sha256(picture.tobytes()).hexdigest()

@@ -7,6 +7,8 @@ import zlib
 
 import numpy as np
 import pytest
+import simplejpeg
+from PIL import Image
 
 from ingestor.errors import ImageRejected, SourceNotReady
 from ingestor.images import jpeg
@@ -199,6 +201,21 @@ def test_a_sampling_that_the_strict_decoder_has_no_name_for_is_read_by_pillow(ma
     payload = made_fit(data, longest_side_px=longest_side_px)
     assert payload.is_source is (longest_side_px == 4096)
     assert payload.warnings == ("this kind of JPEG could not be checked strictly",)
+
+
+def test_a_lossless_jpeg_is_never_given_to_the_decoder_that_writes_beyond_its_end(monkeypatch, made_fit):
+    decode = simplejpeg.decode_jpeg
+
+    def careful(data: bytes, *args: object, **options: object) -> np.ndarray:
+        assert b"\xff\xc3" not in data, "it is decoded to full size, whatever there is room for"
+        return decode(data, *args, **options)
+
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", careful)
+    for rules in ({}, {"longest_side_px": 32}, {"metadata": "strip"}):
+        payload = made_fit(kit.jpeg_with(kit.lossless_jpeg(), kit.jpeg_segment(0xFE, b"words")), **rules)
+        assert payload.warnings == ("this kind of JPEG could not be checked strictly",)
+        with Image.open(payload.file) as image:
+            assert kit.close(kit.corners(image), kit.QUADRANTS, 20)
 
 
 PNG_KINDS = {
