@@ -294,8 +294,13 @@ class Ledger(Outbox, Protocol):
     async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
         """Put one path of a content that has, or had, an id in line for the next generation; False if none is there."""
 
-    async def renewable(self, folders: Sequence[str], before: datetime) -> Sequence[tuple[ContentId, datetime]]:
-        """Each content with a live id that ends before, and a source in one of the folders; by the end of its id."""
+    async def renewable(
+        self, folders: Sequence[str], before: datetime, *, ended: bool = False
+    ) -> Sequence[tuple[ContentId, datetime]]:
+        """Each content with a live id that ends before, and a source in one of the folders; by the end of its id.
+
+        `ended`: those whose id has ended by itself as well.
+        """
 
     async def forsaken(self, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
         """Each content with a live id that was found in one of the folders, and whose every source is gone."""

@@ -108,12 +108,25 @@ def next_expiry_at(connection: Connection) -> datetime | None:
     return expires_at
 
 
-def renewable(connection: Connection, folders: Sequence[str], before: datetime) -> Sequence[tuple[ContentId, datetime]]:
-    """Each content with a live id that ends before, and a source in one of the folders; by the end of its id."""
+_WAITS = exists().where(sources.c.content_id == uploads.c.content_id, sources.c.state == SourceState.WAITING)
+_IN_FLIGHT = timedelta(minutes=5)
+"""Longer than a request takes: what leaves the line with its file gone may have been on its way."""
+
+
+def renewable(
+    connection: Connection, folders: Sequence[str], before: datetime, *, ended: bool
+) -> Sequence[tuple[ContentId, datetime]]:
+    """Each content with a live id that ends before, and a source in one of the folders; by the end of its id.
+
+    A renewal that nobody is in line for any more is wanted as if it had never begun. `ended`: ids that have ended are
+    wanted again too.
+    """
+    states = [State.LIVE, State.RENEWING, *([State.EXPIRED] if ended else [])]
     statement = (
         select(uploads.c.content_id, uploads.c.expires_at)
         .where(
-            uploads.c.state == State.LIVE,
+            uploads.c.state.in_(states),
+            or_(uploads.c.state != State.RENEWING, ~_WAITS),
             uploads.c.expires_at <= before,
             exists().where(
                 sources.c.content_id == uploads.c.content_id,
@@ -133,11 +146,13 @@ def renewable(connection: Connection, folders: Sequence[str], before: datetime) 
     return [(ContentId(row.content_id), row.expires_at) for row in connection.execute(statement)]
 
 
-def forsaken(connection: Connection, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
+def forsaken(connection: Connection, folders: Sequence[str], now: datetime) -> Sequence[tuple[ContentId, FileId]]:
     """Each content with a live id that was found in one of the folders, and whose every source is gone."""
     of_it = sources.c.content_id == uploads.c.content_id
+    in_flight = exists().where(of_it, sources.c.changed_at > now - _IN_FLIGHT)
     statement = select(uploads.c.content_id, uploads.c.file_id).where(
-        uploads.c.state == State.LIVE,
+        uploads.c.state.in_((State.LIVE, State.RENEWING)),
+        or_(uploads.c.state == State.LIVE, ~in_flight),
         exists().where(of_it, sources.c.folder.in_(folders), sources.c.reason == VANISHED),
         ~exists().where(of_it, or_(sources.c.reason.is_(None), sources.c.reason != VANISHED)),
     )

@@ -201,11 +201,13 @@ class SqlLedger(SqlOutbox):
     async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
         return await self._write(line.want_renewal, content_id, batch, self._clock.now())
 
-    async def renewable(self, folders: Sequence[str], before: datetime) -> Sequence[tuple[ContentId, datetime]]:
-        return await self._read(reads.renewable, folders, before)
+    async def renewable(
+        self, folders: Sequence[str], before: datetime, *, ended: bool = False
+    ) -> Sequence[tuple[ContentId, datetime]]:
+        return await self._read(reads.renewable, folders, before, ended=ended)
 
     async def forsaken(self, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
-        return await self._read(reads.forsaken, folders)
+        return await self._read(reads.forsaken, folders, self._clock.now())
 
     async def counts(self, within: timedelta) -> Counts:
         return await self._read(reads.counts, self._clock.now(), within)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, func, or_, s
 from ingestor.ledger.rows import VANISHED, Place, join_path, tell
 from ingestor.ledger.schema import history, sources, uploads
 from ingestor.ledger.statements import KEEP_FACT, this, upsert
-from ingestor.ledger.uploads import end_by_time, list_end, set_upload, upload_of
+from ingestor.ledger.uploads import end_by_time, is_waited_for, list_end, set_upload, upload_of
 from ingestor.model import ContentId, Event, SourceState, State
 
 HAS_NO_ID = (State.EXPIRED, State.PURGED, State.QUARANTINED, State.WAITING, State.SENDING)
@@ -33,7 +33,9 @@ def expire(connection: Connection, now: datetime, limit: int) -> int:
 def purge(connection: Connection, content_id: ContentId, file_id: str, why: str, now: datetime) -> bool:
     """The file is gone at the API; False if the content has another id by now, or is about to."""
     row = upload_of(connection, content_id)
-    if row.file_id != file_id or row.state not in (State.LIVE, State.EXPIRED):
+    if row.file_id != file_id or row.state not in (State.LIVE, State.RENEWING, State.EXPIRED):
+        return False
+    if row.state == State.RENEWING and is_waited_for(connection, content_id):
         return False
     row = set_upload(connection, row, State.PURGED, now)
     list_end(connection, row, Event.PURGED, now, why)

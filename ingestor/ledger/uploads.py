@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, literal, select
 
 from ingestor.ledger.rows import join_path, receipt_detail, tell_manifest
+from ingestor.ledger.schema import sources
 from ingestor.ledger.statements import (
     LISTED_SOURCES,
     SET_LISTED_SOURCES,
@@ -18,7 +19,7 @@ from ingestor.ledger.statements import (
     UPLOAD,
     this,
 )
-from ingestor.model import Event, State
+from ingestor.model import Event, SourceState, State
 from ingestor.policy.life_cycle import HAS_LIVE_ID, move
 
 
@@ -46,6 +47,18 @@ def listed_sources(connection: Connection, content_id: str) -> Sequence[Any]:
     return LISTED_SOURCES.on(connection, {"this_content": content_id}).rows
 
 
+_WAITS = (
+    select(literal(1))
+    .where(sources.c.content_id == bindparam("this_content"), sources.c.state == SourceState.WAITING)
+    .limit(1)
+)
+
+
+def is_waited_for(connection: Connection, content_id: str) -> bool:
+    """Whether a path with this content is in line."""
+    return connection.execute(_WAITS, {"this_content": content_id}).scalar() is not None
+
+
 def list_path(
     connection: Connection, folder: str, path: str, root: str, upload: Any, event: Event, now: datetime
 ) -> None:
@@ -70,6 +83,7 @@ def list_end(connection: Connection, upload: Any, event: Event, now: datetime, w
 
 def end_by_time(connection: Connection, upload: Any, now: datetime) -> Any:
     """The id has expired; a renewal under way goes on as an upload without one."""
-    upload = set_upload(connection, upload, State.SENDING if upload.state == State.RENEWING else State.EXPIRED, now)
+    goes_on = upload.state == State.RENEWING and is_waited_for(connection, upload.content_id)
+    upload = set_upload(connection, upload, State.SENDING if goes_on else State.EXPIRED, now)
     list_end(connection, upload, Event.EXPIRED, now)
     return upload

@@ -9,6 +9,7 @@ renewing    -> renewing      as sending -> sending
 renewing    -> live          the next generation's receipt replaces the present one; or the API refused the
                              renewal, and the present id lives out its time
 renewing    -> sending       the present id expired while its successor was still on the way
+renewing    -> expired, purged    the same, or purged, with nobody in line for a successor any more: its file is gone
 live        -> expired       `expires_at` has passed: the API has purged the file
 live, expired -> purged      deleted at the API, or found to be gone there
 expired, purged -> sending   wanted again: the next generation is about to be sent
@@ -31,6 +32,8 @@ MOVES: frozenset[tuple[State, State]] = frozenset(
         (State.RENEWING, State.RENEWING),
         (State.LIVE, State.EXPIRED),
         (State.RENEWING, State.SENDING),
+        (State.RENEWING, State.EXPIRED),
+        (State.RENEWING, State.PURGED),
         (State.LIVE, State.PURGED),
         (State.EXPIRED, State.PURGED),
         (State.EXPIRED, State.SENDING),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -12,6 +13,9 @@ from ingestor.runtime.disk_patience import until_disk_is_well
 
 LOOK_SECONDS = 30.0
 """Between two plans: each is made anew from what the ledger holds, so that nothing is planned that is not so."""
+
+ENDED_LOOK_SECONDS = 600.0
+"""Between two looks for ids that have ended all the same, while nothing ran or the API was away."""
 
 
 class Renewer:
@@ -35,6 +39,7 @@ class Renewer:
         self._per_minute = per_minute
         self._wake = wake
         self._is_beyond = False
+        self._ended_look_at = -math.inf
 
     async def run(self) -> None:
         while True:
@@ -44,9 +49,12 @@ class Renewer:
     async def _plan(self) -> None:
         now = self._clock.now()
         # What ends later than a whole life from now cannot be: the horizon is all there is.
-        ends = await self._ledger.renewable(self._folders, now + timedelta(seconds=ID_SECONDS))
-        self._check(len(ends))
+        ended = self._clock.monotonic() >= self._ended_look_at
+        ends = await self._ledger.renewable(self._folders, now + timedelta(seconds=ID_SECONDS), ended=ended)
+        if ended:
+            self._ended_look_at = self._clock.monotonic() + ENDED_LOOK_SECONDS
         left = [(expires_at - now).total_seconds() for _, expires_at in ends]
+        self._check(sum(seconds > 0 for seconds in left))
         wanted = 0
         for content_id, _ in ends[: due_now(left, self._per_minute() / 60)]:
             wanted += await self._ledger.want_renewal(content_id, None)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ingestor.ledger import SqliteLedger, reads
-from ingestor.model import Known, Lane, Mark, Marks, Sighting, SourceState, State
+from ingestor.model import Known, Lane, Mark, Marks, Receipt, Sighting, SourceState, State
 from ingestor.policy.life_cycle import IllegalMove
 from ingestor.ports import Ledger
 from ingestor.runtime.story import sentence_of
@@ -761,6 +761,72 @@ async def test_an_id_about_to_be_replaced_is_not_purged(ledger: Ledger, walk: Wa
     await ledger.enter(A.source, "c", ONE)
     await ledger.intend(ONE.content_id, "as-is")
     assert not await ledger.purge(ONE.content_id, promised.file_id, "w")
+
+
+async def begun_renewal(ledger: Ledger, walk: Walk, *also: Sighting) -> Receipt:
+    """A's renewal is under way; further paths have the same content, and are done with."""
+    promised = await walk.uploaded(A, ONE)
+    for other in also:
+        await walk.entered(other, ONE)
+        await ledger.list_source(other.source, ONE.content_id)
+        await ledger.finish(other.source, None)
+    await ledger.want_renewal(ONE.content_id, None)
+    await ledger.enter(A.source, "c", ONE)
+    assert (await ledger.intend(ONE.content_id, "as-is")).generation == 1
+    return promised
+
+
+async def renewable_in(ledger: Ledger, clock: FakeClock, *, ended: bool = False) -> list[str]:
+    found = await ledger.renewable(["inbox"], clock.now() + LIFETIME, ended=ended)
+    return [content_id for content_id, _ in found]
+
+
+async def test_a_renewal_whose_path_leaves_the_line_is_wanted_for_a_copy(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    await begun_renewal(ledger, walk, B)
+    assert await renewable_in(ledger, clock) == []
+    await ledger.vanish("inbox", "a/b.jpg", "gone")
+    assert await renewable_in(ledger, clock) == [ONE.content_id]
+    assert await ledger.want_renewal(ONE.content_id, None)
+    assert (await ledger.enter(B.source, "c", ONE)).renewal_wanted
+    assert (await ledger.intend(ONE.content_id, "as-is")).generation == 1
+    assert await renewable_in(ledger, clock) == []
+
+
+async def test_a_renewal_that_nobody_is_in_line_for_ends_with_its_id(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    await begun_renewal(ledger, walk, B)
+    await ledger.vanish("inbox", "a/b.jpg", "gone")
+    clock.advance(LIFETIME.total_seconds())
+    assert await ledger.expire() == 1
+    assert (await ledger.content_states([ONE.digest]))[ONE.content_id] is State.EXPIRED
+    assert await renewable_in(ledger, clock) == []
+    assert await renewable_in(ledger, clock, ended=True) == [ONE.content_id]
+
+
+async def test_an_id_whose_renewal_lost_its_file_can_be_purged(ledger: Ledger, walk: Walk, clock: FakeClock) -> None:
+    promised = await begun_renewal(ledger, walk)
+    assert not await ledger.purge(ONE.content_id, promised.file_id, "w")
+    await ledger.vanish("inbox", "a/b.jpg", "gone")
+    assert await ledger.forsaken(["inbox"]) == [], "its request may be on its way"
+    clock.advance(600)
+    assert await ledger.forsaken(["inbox"]) == [(ONE.content_id, promised.file_id)]
+    assert await ledger.purge(ONE.content_id, promised.file_id, "w")
+    assert [line["event"] for line in await walk.lines()] == ["uploaded", "purged"]
+
+
+async def test_an_id_that_ended_is_renewable_only_where_its_file_is_there(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    await walk.uploaded(A, ONE)
+    await walk.uploaded(B, content(2))
+    clock.advance(LIFETIME.total_seconds() * 3)
+    await ledger.expire()
+    await ledger.miss("inbox", "a", ["c.jpg"], "gone")
+    assert await renewable_in(ledger, clock) == []
+    assert await renewable_in(ledger, clock, ended=True) == [ONE.content_id]
 
 
 async def test_what_was_purged_is_uploaded_again_under_the_next_generation(ledger: Ledger, walk: Walk) -> None:

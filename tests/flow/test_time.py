@@ -92,6 +92,22 @@ async def test_renewals_come_before_the_end_and_the_old_id_lives_meanwhile(home:
     assert home.sandbox.stats()["created_total"] == 4
 
 
+async def test_ids_that_ended_while_nothing_ran_are_uploaded_again_where_they_are_kept_alive(home: Home) -> None:
+    home.settings["folders"][0]["renew"] = "while-source-exists"
+    home.save()
+    (home.inbox / "one.jpg").write_bytes(jpeg(5))
+    (home.inbox / "gone.jpg").write_bytes(jpeg(6))
+    await home.run("backfill")
+    home.sandbox.advance(3 * DAY)
+    (home.inbox / "gone.jpg").unlink()
+    await home.run("verify")  # hears the time
+    assert home.present()["one.jpg"]["event"] == "expired"
+    async with home.watching() as running:
+        await until(lambda: home.present()["one.jpg"]["event"] == "renewed")
+        assert await running.stop() == 0
+    assert home.present()["gone.jpg"]["event"] == "expired"
+
+
 @pytest.fixture
 async def slow_sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
     async with Sandbox(SandboxOptions(data_dir=tmp_path / "slow", upload_bucket=Bucket(5, 480))) as sandbox:

@@ -17,7 +17,7 @@ class Ledger:
         self.images = 0
         self._clock = clock
 
-    async def renewable(self, folders: Any, before: datetime) -> list[tuple[str, datetime]]:
+    async def renewable(self, folders: Any, before: datetime, *, ended: bool) -> list[tuple[str, datetime]]:
         return [(str(number), self._clock.now() + timedelta(hours=23)) for number in range(self.images)]
 
     async def want_renewal(self, content_id: str, batch: None) -> bool:
