@@ -170,6 +170,8 @@ class UploadRequest:
     purpose: Purpose
     metadata: Metadata
     lane: Lane = Lane.FRESH
+    replaces_until: datetime | None = None
+    """When the id that this one follows ends: shortly before, it waits behind nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

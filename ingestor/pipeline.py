@@ -116,7 +116,7 @@ async def _walk(attempt: _Attempt) -> Done | Quarantined:
         if standing.state in HAS_LIVE_ID and not standing.renewal_wanted and standing.file_id is not None:
             done = await _known(attempt, standing, digest)
         else:
-            done = await _sent(attempt, content)
+            done = await _sent(attempt, content, standing)
     with attempt.stage("manifest"):
         failpoint("before_manifest")
         await tools.manifest.flush()
@@ -147,7 +147,7 @@ async def _known(attempt: _Attempt, standing: Standing, digest: Digest) -> Done:
     )
 
 
-async def _sent(attempt: _Attempt, content: Content) -> Done:
+async def _sent(attempt: _Attempt, content: Content, standing: Standing) -> Done:
     """The content made fit, uploaded, and its receipt recorded."""
     source, tools = attempt.source, attempt.tools
     async with contextlib.AsyncExitStack() as stack:
@@ -160,6 +160,7 @@ async def _sent(attempt: _Attempt, content: Content) -> Done:
                 content,
                 payload,
                 attempt.queued.lane,
+                standing.expires_at if standing.state in HAS_LIVE_ID else None,
                 api=tools.api,
                 ledger=tools.ledger,
                 clock=tools.clock,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -101,8 +102,11 @@ class ImageWorker(Protocol):
 class Quota(Protocol):
     """The team's token bucket."""
 
-    async def acquire(self, lane: Lane) -> None:
-        """Return when one token is ours; the lower lane is served first, then the earlier caller."""
+    async def acquire(self, lane: Lane, *, urgent_in: float = math.inf) -> None:
+        """Return when one token is ours; the lower lane is served first, then the earlier caller.
+
+        Who still waits after `urgent_in` seconds goes before all others.
+        """
 
     def observe(self, headers: RateHeaders) -> None:
         """Learn capacity and refill; `remaining` may only lower our count."""

@@ -5,11 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from ingestor.model import Lane
 from ingestor.policy.backoff import RATE_LIMITED, YIELD, retry_after
+from ingestor.policy.verdicts import Call
 from ingestor.ports import Quota
 
 TRUSTED_HOLDS = 2
 """So many 429s in a row believe `Retry-After`; whoever is still refused then yields to whoever is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Which place in line a request may have."""
+
+    call: Call
+    lane: Lane
+    urgent_at: float
+    """From when on it goes before all others (monotonic)."""
 
 
 @dataclass(slots=True)

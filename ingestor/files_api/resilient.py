@@ -7,6 +7,7 @@ lane, into one of the slots, past the breaker once more, out. What comes back is
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar, cast
@@ -21,7 +22,7 @@ from ingestor.errors import (
     ServerFault,
 )
 from ingestor.files_api.breaker import Breaker, Ticket
-from ingestor.files_api.gates import Gate, Turn
+from ingestor.files_api.gates import Claim, Gate, Turn
 from ingestor.files_api.keys import ApiKey
 from ingestor.files_api.rates import TellsRates
 from ingestor.files_api.slots import SLOW_LINK, Slots
@@ -29,6 +30,7 @@ from ingestor.files_api.stopping import Waits
 from ingestor.files_api.trial import Again, Trial
 from ingestor.model import FileId, Lane, RateHeaders, Receipt, RemoteFile, UploadRequest
 from ingestor.policy.breaking import UPLOADS_ONLY
+from ingestor.policy.renewing import URGENT_SECONDS
 from ingestor.policy.verdicts import Call
 from ingestor.ports import Clock, FilesApi, Observer, Quota
 
@@ -81,7 +83,9 @@ class ResilientFilesApi:
     # -- FilesApi ----------------------------------------------------------------------------------
 
     async def upload(self, request: UploadRequest) -> Receipt:
-        return await self._persist(Call.UPLOAD, request.lane, lambda: self._inner.upload(request))
+        return await self._persist(
+            Call.UPLOAD, request.lane, lambda: self._inner.upload(request), urgent_at=self._urgent_at(request)
+        )
 
     async def fetch(self, file_id: FileId) -> RemoteFile:
         return await self._persist(Call.FETCH, Lane.FRESH, lambda: self._inner.fetch(file_id))
@@ -110,38 +114,45 @@ class ResilientFilesApi:
 
     # -- one request, all its attempts -------------------------------------------------------------
 
-    async def _persist(self, call: Call, lane: Lane, send: Callable[[], Awaitable[T]]) -> T:
+    def _urgent_at(self, request: UploadRequest) -> float:
+        """From when on it goes before all others (monotonic)."""
+        if request.replaces_until is None:
+            return math.inf
+        left = (request.replaces_until - self._clock.now()).total_seconds()
+        return self._clock.monotonic() + max(0.0, left - URGENT_SECONDS)
+
+    async def _persist(
+        self, call: Call, lane: Lane, send: Callable[[], Awaitable[T]], *, urgent_at: float = math.inf
+    ) -> T:
         trial = Trial(attempts=self._attempts, in_flight_seconds=self._in_flight_seconds, rng=self._rng)
         ticket = self.breaker.ticket(reads=call is not Call.UPLOAD)
         while True:
             try:
-                return await self._attempt(call, lane, send, trial, ticket)
+                return await self._attempt(Claim(call, lane, urgent_at), send, trial, ticket)
             except Again as again:
                 await self._sleep(again.seconds)
 
-    async def _attempt(
-        self, call: Call, lane: Lane, send: Callable[[], Awaitable[T]], trial: Trial, ticket: Ticket
-    ) -> T:
+    async def _attempt(self, claim: Claim, send: Callable[[], Awaitable[T]], trial: Trial, ticket: Ticket) -> T:
         turn = Turn()
         try:
-            await self._waits.on(self._await_turn(turn, call, lane, ticket))
-            return await self._send(turn, call, send, trial, ticket)
+            await self._waits.on(self._await_turn(turn, claim, ticket))
+            return await self._send(turn, claim.call, send, trial, ticket)
         finally:
             # whatever happened, and wherever a cancellation struck
             self.breaker.undecided(ticket)
             if turn.has_slot:
                 self.slots.leave()
             if turn.has_token and not (turn.is_sent and self._inner_tells):
-                self._gate(call).quota.observe(RateHeaders())
+                self._gate(claim.call).quota.observe(RateHeaders())
 
-    async def _await_turn(self, turn: Turn, call: Call, lane: Lane, ticket: Ticket) -> None:
+    async def _await_turn(self, turn: Turn, claim: Claim, ticket: Ticket) -> None:
         """Return when this attempt may be sent; `turn` knows at any time what it holds."""
-        gate = self._gate(call)
+        gate = self._gate(claim.call)
         await self.breaker.passable(ticket)
-        await gate.quota.acquire(lane)
+        await gate.quota.acquire(claim.lane, urgent_in=claim.urgent_at - self._clock.monotonic())
         turn.has_token = True
-        if call is Call.UPLOAD:
-            turn.entered = await self.slots.enter(lane)
+        if claim.call is Call.UPLOAD:
+            turn.entered = await self.slots.enter(claim.lane)
             turn.has_slot = True
         await self.breaker.admit(ticket)
         if self._clock.monotonic() < gate.until:

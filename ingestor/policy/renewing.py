@@ -18,6 +18,9 @@ RENEWS = "while-source-exists"
 MARGIN_SECONDS = 30 * 60.0
 """Before its end an id's successor is there: for an outage, a restart, a queue. It costs 2 % of the quota."""
 
+URGENT_SECONDS = 20 * 60.0
+"""Before its end a renewal that is still in line goes before fresh drops: they can wait, its image would be gone."""
+
 SHARE = 0.8
 """Of the quota's refill that renewals are planned with: the rest is for fresh drops and for what goes wrong."""
 

@@ -59,6 +59,8 @@ class LocalQuota:
         self._observer = observer
         self._bucket = TokenBucket.full(capacity, per_minute, clock.monotonic())
         self._waiters: list[_Waiter] = []
+        self._urgent: list[tuple[float, int, asyncio.Future[None]]] = []
+        """Those of them that will go before all others, and from when (monotonic)."""
         self._arrivals = 0
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = math.inf
@@ -76,11 +78,16 @@ class LocalQuota:
 
     # -- Quota -------------------------------------------------------------------------------------
 
-    async def acquire(self, lane: Lane) -> None:
-        """Return when one token is ours; the lower lane is served first, then the earlier caller."""
+    async def acquire(self, lane: Lane, *, urgent_in: float = math.inf) -> None:
+        """Return when one token is ours; the lower lane is served first, then the earlier caller.
+
+        Who still waits after `urgent_in` seconds goes before all others.
+        """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._arrivals += 1
         heapq.heappush(self._waiters, (int(lane), self._arrivals, turn))
+        if urgent_in < math.inf:
+            heapq.heappush(self._urgent, (self._clock.monotonic() + urgent_in, self._arrivals, turn))
         self._serve()
         try:
             await turn
@@ -183,13 +190,17 @@ class LocalQuota:
             if turn.done():
                 heapq.heappop(self._waiters)
             elif self._free_at(now) <= now:
-                heapq.heappop(self._waiters)
                 self._bucket = self._bucket.take(now)
                 self._unanswered.append(now)
-                turn.set_result(None)
+                (self._most_urgent(now) or turn).set_result(None)
             else:
                 break
         self._wake_at(self._free_at(now) if self._waiters else math.inf, now)
+
+    def _most_urgent(self, now: float) -> asyncio.Future[None] | None:
+        while self._urgent and self._urgent[0][2].done():
+            heapq.heappop(self._urgent)
+        return self._urgent[0][2] if self._urgent and self._urgent[0][0] <= now else None
 
     def _free_at(self, now: float) -> float:
         """When the next token may be given; in the past: now."""

@@ -23,6 +23,9 @@ TOUCH_SECONDS = 5.0
 AWAY_SECONDS = 1.0
 """Between tries to reach a database that is away."""
 
+_URGENT = -1
+"""Before every lane."""
+
 Told = Callable[[SharedBucket, float], SharedBucket]
 _Waiter = tuple[int, int, float, "asyncio.Future[None]"]
 """Lane, arrival, since when it waits, its turn."""
@@ -79,14 +82,16 @@ class SharedQuota:
 
     # -- Quota -------------------------------------------------------------------------------------
 
-    async def acquire(self, lane: Lane) -> None:
+    async def acquire(self, lane: Lane, *, urgent_in: float = math.inf) -> None:
         """Return when one token is ours; the lower lane is served first, then the earlier caller.
 
+        Nobody waits here for long: who is urgent within that time is so from the start.
         Raises `EnvironmentFault` where that would take longer than anybody is held.
         """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._arrivals += 1
-        heapq.heappush(self._waiters, (int(lane), self._arrivals, self._clock.monotonic(), turn))
+        place = _URGENT if urgent_in <= MOST_HELD_SECONDS else int(lane)
+        heapq.heappush(self._waiters, (place, self._arrivals, self._clock.monotonic(), turn))
         self._wake()
         try:
             await turn
@@ -248,7 +253,7 @@ class SharedQuota:
             return Lane.FRESH, 0
         lane = waiters[0][0]
         waiting = sum(waiter[0] == lane and not waiter[3].done() for waiter in waiters)
-        return Lane(lane), int(max(0, min(waiting, self._at_once - self._unanswered)))
+        return Lane(max(lane, Lane.FRESH)), int(max(0, min(waiting, self._at_once - self._unanswered)))
 
     def _serve(self) -> None:
         """Hand out the tokens whose time has come."""

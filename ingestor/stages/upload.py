@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from ingestor.errors import AccountRefused, FileGone, KeyConflict
 from ingestor.failpoints import failpoint
@@ -25,6 +26,7 @@ async def upload(
     content: Content,
     payload: Payload,
     lane: Lane,
+    replaces_until: datetime | None,
     *,
     api: FilesApi,
     ledger: Ledger,
@@ -49,6 +51,7 @@ async def upload(
             purpose=content.purpose,
             metadata=content.metadata,
             lane=lane,
+            replaces_until=replaces_until,
         )
         try:
             failpoint("before_send")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -137,6 +138,20 @@ async def test_the_lower_lane_goes_first_then_the_earlier_caller(world: World) -
     lanes = [("old 1", Lane.BACKFILL), ("old 2", Lane.BACKFILL), ("renewal", Lane.RENEWAL), ("fresh", Lane.FRESH)]
     await asyncio.gather(*(ask(name, lane) for name, lane in lanes))
     assert order == ["fresh", "renewal", "old 1", "old 2"]
+
+
+async def test_who_is_urgent_goes_before_every_lane(world: World) -> None:
+    await world.seconds(CAPACITY)
+    order: list[str] = []
+
+    async def ask(name: str, lane: Lane, urgent_in: float) -> None:
+        await world.quota.acquire(lane, urgent_in=urgent_in)
+        world.quota.observe(RateHeaders())
+        order.append(name)
+
+    lanes = [("fresh", Lane.FRESH, math.inf), ("later", Lane.RENEWAL, 3600.0), ("urgent", Lane.RENEWAL, 0.0)]
+    await asyncio.gather(*(ask(*each) for each in lanes))
+    assert order == ["urgent", "fresh", "later"]
 
 
 async def test_whoever_gives_up_waiting_costs_no_token(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -670,3 +671,18 @@ async def test_with_a_backlog_of_a_thousand_a_fresh_drop_is_the_next_that_the_ap
     api.stop()
     await asyncio.gather(*backlog, return_exceptions=True)
     assert bucket.refused == 0
+
+
+async def test_fresh_drops_that_never_end_do_not_cost_a_renewal_its_id(tmp_path: Path) -> None:
+    clock = FakeClock()
+    inner = FakeFilesApi(clock, bucket=ServerBucket(clock), latency=lambda: 0.8)
+    quota = LocalQuota(capacity=60, per_minute=30, at_once=8, clock=clock)
+    api = resilient_api(inner, clock, upload_quota=quota, concurrency=8)
+    drops = [asyncio.ensure_future(api.upload(an_upload(tmp_path, key=key))) for key in keys(1000)]
+    await clock.sleep(1.0)
+    ends_at = clock.now() + timedelta(minutes=25)
+    renewal = an_upload(tmp_path, key=IdempotencyKey("ing1-renewal"), lane=Lane.RENEWAL, replaces_until=ends_at)
+    await api.upload(renewal)
+    assert timedelta(minutes=19) < ends_at - clock.now() <= timedelta(minutes=20)
+    api.stop()
+    await asyncio.gather(*drops, return_exceptions=True)

@@ -121,6 +121,23 @@ async def test_a_fresh_drop_goes_at_once_whatever_the_backlog() -> None:
     await drop(*backlog)
 
 
+async def test_who_has_waited_until_it_is_urgent_is_next_though_fresh_drops_never_end() -> None:
+    kit = Kit()
+    await kit.spend(0)
+    fresh = [kit.asks() for _ in range(100)]
+    renewals = [asyncio.ensure_future(kit.quota.acquire(Lane.RENEWAL, urgent_in=wait)) for wait in (60.0, 30.0)]
+    served_at = []
+    for _ in range(60):
+        await kit.clock.sleep(1.0)
+        kit.quota.observe(kit.headers(0))
+        served_at.append(granted(renewals))
+    assert served_at.index(1) in range(29, 33)
+    await kit.clock.sleep(5.0)
+    assert granted(renewals) == 2
+    assert granted(fresh) < 100
+    await drop(*fresh, *renewals)
+
+
 @pytest.mark.parametrize("lane", [Lane.BACKFILL, Lane.RENEWAL])
 async def test_a_backlog_leaves_one_token_for_whoever_comes_and_its_last_one_takes_it(lane: Lane) -> None:
     kit = Kit()
