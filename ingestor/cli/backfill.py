@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ingestor.cli.common import Config, Json, out_json, run, settings_of
+from ingestor.cli.common import Config, Json, out_json, run, seconds_of, settings_of
 from ingestor.cli.exits import Exit, Failed
 from ingestor.cli.worker import check_shared
 from ingestor.errors import UsageError
@@ -135,15 +135,11 @@ async def _check_expiry(settings: Settings, selections: Sequence[Selection], led
 
 def limits_of(on_errors: str, deadline: str | None) -> Limits:
     from ingestor.runtime.backfill import Limits
-    from ingestor.settings import parse_seconds
 
     if on_errors not in ("continue", "stop") and not (on_errors.isdecimal() and int(on_errors) > 0):
         raise UsageError(f"--on-errors is continue, stop or a number above 0, not {on_errors}")
     most = {"continue": None, "stop": 1}.get(on_errors, int(on_errors) if on_errors.isdecimal() else None)
-    try:
-        seconds = None if deadline is None else parse_seconds(deadline)
-    except ValueError as error:
-        raise UsageError(f"--deadline: {error}") from error
+    seconds = None if deadline is None else seconds_of("--deadline", deadline)
     return Limits(most_errors=most, deadline_seconds=seconds)
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from ingestor.errors import UsageError
+
 if TYPE_CHECKING:
     from ingestor.settings import Settings
 
@@ -33,6 +35,17 @@ def settings_of(config: Path | None, overrides: Mapping[str, Any] | None = None)
     from ingestor.settings import load
 
     return load(config, os.environ, overrides)
+
+
+def seconds_of(option: str, text: str) -> float:
+    """What a duration on the command line stands for. Raises `UsageError`, which says how one is written."""
+    from ingestor.settings import parse_seconds
+    from ingestor.settings.wording import quoted
+
+    try:
+        return parse_seconds(text)
+    except ValueError:
+        raise UsageError(f"{option}: {quoted(text)} is not a duration; write one such as 90s, 5m or 24h") from None
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

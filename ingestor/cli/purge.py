@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
+from ingestor.cli.common import Config, Json, out, out_json, run, seconds_of, settings_of
 from ingestor.cli.completing import folder_names, paths_or_ids
 from ingestor.errors import UsageError
 
@@ -37,14 +37,15 @@ def command(
 ) -> None:
     if bool(wanted) == (every or folder is not None or older_than is not None):
         raise UsageError("name paths or file ids, or say --folder, --older-than or --all")
-    run(_purge(settings_of(config), wanted or [], folder, older_than, dry_run=dry_run, json=json))
+    seconds = None if older_than is None else seconds_of("--older-than", older_than)
+    run(_purge(settings_of(config), wanted or [], folder, seconds, dry_run=dry_run, json=json))
 
 
 async def _purge(
     settings: Settings,
     wanted: list[str],
     folder: str | None,
-    older_than: str | None,
+    older_than_seconds: float | None,
     *,
     dry_run: bool,
     json: bool,
@@ -54,7 +55,7 @@ async def _purge(
     from ingestor.runtime.opening import read_ledger
 
     async with asking(settings, folder) as asked, read_ledger(settings) as reader:
-        chosen = await _chosen(settings, asked, wanted, folder, older_than)
+        chosen = await _chosen(settings, asked, wanted, folder, older_than_seconds)
         kept = await _kept_for_others(reader, chosen)
         ids = [entries for file_id, entries in chosen.items() if file_id not in kept]
         if not dry_run:
@@ -108,7 +109,7 @@ async def _kept_for_others(
 
 
 async def _chosen(
-    settings: Settings, asked: Asking, wanted: list[str], folder: str | None, older_than: str | None
+    settings: Settings, asked: Asking, wanted: list[str], folder: str | None, older_than_seconds: float | None
 ) -> dict[str, list[LedgerEntry]]:
     """The entries that are meant, by their live ids."""
     from ingestor.cli.naming import entries_named
@@ -118,20 +119,11 @@ async def _chosen(
         named = [entry for one in wanted for entry in await entries_named(settings, asked.ledger, one)]
         return _by_id({(e.folder, e.path): e for e in named if e.state in LIVE}.values())
     entries = [entry async for entry in every(asked.ledger, LIVE, folder=folder)]
-    if older_than is None:
+    if older_than_seconds is None:
         return _by_id(entries)
-    seconds, now = _seconds(older_than), asked.clock.now()
-    old = (e for e in entries if e.created_at is not None and (now - e.created_at).total_seconds() > seconds)
+    now = asked.clock.now()
+    old = (e for e in entries if e.created_at is not None and (now - e.created_at).total_seconds() > older_than_seconds)
     return _by_id(old)
-
-
-def _seconds(older_than: str) -> float:
-    from ingestor.settings import parse_seconds
-
-    try:
-        return parse_seconds(older_than)
-    except ValueError as error:
-        raise UsageError(f"--older-than: {error}") from error
 
 
 def _by_id(entries: Iterable[LedgerEntry]) -> dict[str, list[LedgerEntry]]:

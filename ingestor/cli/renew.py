@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
+from ingestor.cli.common import Config, Json, out, out_json, run, seconds_of, settings_of
 from ingestor.cli.completing import folder_names, paths_or_ids
 from ingestor.cli.exits import say
 from ingestor.errors import UsageError
@@ -116,14 +116,9 @@ async def _entries(
     from ingestor.cli.naming import entries_named
     from ingestor.runtime.system_clock import SystemClock
     from ingestor.runtime.upkeep import LIVE, distinct_ids, every, expires_within
-    from ingestor.settings import parse_seconds
 
     if wanted:
         named = [entry for one in wanted for entry in await entries_named(settings, ledger, one)]
         return list({entry.content_id: entry for entry in named if entry.content_id is not None}.values())
-    try:
-        seconds = parse_seconds(within or "")
-    except ValueError as error:
-        raise UsageError(f"--within: {error}") from error
-    before = expires_within(SystemClock().now(), seconds)
+    before = expires_within(SystemClock().now(), seconds_of("--within", within or ""))
     return await distinct_ids(every(ledger, LIVE, folder=folder, expires_before=before))

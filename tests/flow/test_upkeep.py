@@ -88,3 +88,10 @@ async def test_a_folder_that_is_mistyped_is_no_success(home: Home, command: list
     assert ran.code == 2
     assert "inbax" in ran.last_words
     assert "inbox" in ran.last_words
+
+
+async def test_a_duration_that_is_none_is_refused_with_what_would_be_one(home: Home) -> None:
+    for command in (["purge", "--older-than"], ["renew", "--within"], ["backfill", "--deadline"]):
+        ran = await home.run(*command, "bla")
+        assert ran.code == 2
+        assert ran.last_words == f'{command[1]}: "bla" is not a duration; write one such as 90s, 5m or 24h'
