@@ -359,6 +359,8 @@ class Standing:
     """This path asks for a newer generation than the one that stands."""
     listed: bool
     """The manifest's last line for this path is already about this content and generation."""
+    withdrawn: bool
+    """What stands was purged, and this path was taken out of the line with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +372,10 @@ class LedgerEntry:
     root: Path
     state: str
     """`waiting`, `quarantined` or `vanished` of the source, else the state of its upload."""
+    upload_state: State | None
+    """Of its upload, wherever the source stands: an id stays good while its successor is waited for."""
+    awaits_renewal: bool
+    """It is in line for the next generation of its id."""
     identity: FileIdentity
     attempt: int
     ready_at: datetime

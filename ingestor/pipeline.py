@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ingestor.errors import DiskFault, LedgerError
+from ingestor.errors import DiskFault, LedgerError, SourceNotReady
 from ingestor.failpoints import failpoint
 from ingestor.model import (
     Content,
@@ -28,7 +28,7 @@ from ingestor.model import (
     Standing,
     State,
 )
-from ingestor.policy.endings import STOPPING, VANISHED, Circumstances, ending_of
+from ingestor.policy.endings import STOPPING, VANISHED, WITHDRAWN, Circumstances, ending_of
 from ingestor.policy.life_cycle import HAS_LIVE_ID
 from ingestor.ports import Clock, FilesApi, ImageWorker, Ledger, Manifest, Observer
 from ingestor.settings import FolderSettings
@@ -113,6 +113,8 @@ async def _walk(attempt: _Attempt) -> Done | Quarantined:
         standing = await tools.ledger.enter(source, attempt.queued.context, content)
         if standing.state is State.QUARANTINED:
             return await _quarantined(attempt, _as_its_twin(standing))
+        if standing.withdrawn:
+            raise SourceNotReady(WITHDRAWN, "it was purged meanwhile, and taken out of the line")
         if standing.state in HAS_LIVE_ID and not standing.renewal_wanted and standing.file_id is not None:
             done = await _known(attempt, standing, digest)
         else:
@@ -267,7 +269,7 @@ def _error_file(attempt: _Attempt, outcome: Quarantined) -> Mapping[str, Json]:
 
 async def _postponed(attempt: _Attempt, outcome: Done | Snoozed | Retry) -> None:
     """Later again; a file that is gone leaves the line. What only ends because we stop stays as it is."""
-    if isinstance(outcome, Done) or outcome.reason == STOPPING:
+    if isinstance(outcome, Done) or outcome.reason in (STOPPING, WITHDRAWN):
         return
     source, ledger = attempt.source, attempt.tools.ledger
     if outcome.reason == VANISHED:

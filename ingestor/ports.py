@@ -289,8 +289,11 @@ class Ledger(Outbox, Protocol):
 
     async def next_expiry_at(self) -> datetime | None: ...
 
-    async def purge(self, content_id: ContentId, file_id: str, why: str) -> bool:
-        """The file is gone at the API; False if the content has another id by now, or is about to."""
+    async def purge(self, content_id: ContentId, file_id: str, why: str, *, withdraw: bool = False) -> bool:
+        """The file is gone at the API; False if the content has another id by now.
+
+        A renewal in line goes on, under no id meanwhile; or leaves the line, where it is to be `withdraw`n.
+        """
 
     async def put_back(self, folder: str, path: str) -> str | None:
         """A quarantined path waits again; where its file had been put away, if it had."""
@@ -318,10 +321,14 @@ class Ledger(Outbox, Protocol):
         folder: str | None = None,
         batch: str | None = None,
         expires_before: datetime | None = None,
+        has_live_id: bool = False,
         limit: int | None = None,
         after: tuple[str, str] | None = None,
     ) -> Sequence[LedgerEntry]:
-        """Every path, in path order, page by page with `limit` and `after` (the last one seen)."""
+        """Every path, in path order, page by page with `limit` and `after` (the last one seen).
+
+        `has_live_id`: only those whose id is good now, also while they wait for its successor.
+        """
 
     async def find(self, wanted: str, places: Sequence[tuple[str, str]]) -> Sequence[LedgerEntry]:
         """The paths that a user means by `wanted`: a file id, or one of `places` (folder, path)."""

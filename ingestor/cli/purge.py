@@ -1,7 +1,8 @@
 """`ingestor purge`.
 
-The sources stay where they are. A purged image is not uploaded again unless it changes or `ingestor renew` names it. An
-id that a copy elsewhere goes by stays, unless that is meant too.
+The sources stay where they are. A purged image is not uploaded again unless it changes or `ingestor renew` names it;
+one in line for its next id leaves the line. An id that a copy elsewhere goes by stays, unless that is meant too. Ends
+with 1 where what was named has no live id, or one that is kept.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import typer
 
 from ingestor.cli.common import Config, Json, out, out_json, run, seconds_of, settings_of
 from ingestor.cli.completing import folder_names, paths_or_ids
+from ingestor.cli.exits import Exit, Failed, say
 from ingestor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,30 +53,72 @@ async def _purge(
     json: bool,
 ) -> None:
     from ingestor.cli.asking import asking
-    from ingestor.observe.wording import counted
     from ingestor.runtime.opening import read_ledger
 
     async with asking(settings, folder) as asked, read_ledger(settings) as reader:
-        chosen = await _chosen(settings, asked, wanted, folder, older_than_seconds)
+        chosen, problems = await _chosen(settings, asked, wanted, folder, older_than_seconds)
         kept = await _kept_for_others(reader, chosen)
         ids = [entries for file_id, entries in chosen.items() if file_id not in kept]
+        purged = []
         if not dry_run:
-            await asked.verifier.purge([entries[0] for entries in ids], "deleted by `ingestor purge`")
+            purged = await asked.verifier.purge([entries[0] for entries in ids], "deleted by `ingestor purge`")
+    under_way = set() if dry_run else _under_way(settings, ids)
+    _tell(ids, {file_id: (chosen[file_id], held_by) for file_id, held_by in kept.items()}, under_way, dry_run, json)
+    for one in purged:
+        if not one.is_marked:
+            problems.append(
+                f"{one.entry.file_id}  {_place(one.entry)}: this id has ended or was followed meanwhile; purge it again"
+            )
+    if wanted:
+        problems += [
+            f"{file_id}  {_place(chosen[file_id][0])} was kept for {held_by[0]}" for file_id, held_by in kept.items()
+        ]
+    for problem in problems[:-1]:
+        say(problem)
+    if problems:
+        raise Failed(Exit.OUR_FAULT, problems[-1])
+
+
+def _under_way(settings: Settings, ids: Sequence[Sequence[LedgerEntry]]) -> set[str]:
+    """Ids whose successors somebody may be sending just now."""
+    from pathlib import Path
+
+    from ingestor.cli.reading import holder
+    from ingestor.model import State
+
+    if isinstance(settings.ledger, Path) and holder(settings) is None:
+        return set()
+    return {str(entries[0].file_id) for entries in ids if entries[0].upload_state is State.RENEWING}
+
+
+def _tell(
+    ids: Sequence[Sequence[LedgerEntry]],
+    kept: Mapping[str, tuple[Sequence[LedgerEntry], Sequence[str]]],
+    under_way: set[str],
+    dry_run: bool,
+    json: bool,
+) -> None:
+    from ingestor.observe.wording import counted
+
     if json:
         out_json(
             {
                 "purged": 0 if dry_run else len(ids),
                 "dry_run": dry_run,
-                "files": [_file(entries) for entries in ids],
-                "kept": [{**_file(chosen[file_id]), "held_by": held_by} for file_id, held_by in kept.items()],
+                "files": [{**_file(one), "renewal_under_way": one[0].file_id in under_way} for one in ids],
+                "kept": [{**_file(entries), "held_by": held_by} for entries, held_by in kept.values()],
             }
         )
         return
     for entries in ids:
         others = f", and {len(entries) - 1} more of the same image" if len(entries) > 1 else ""
         out(f"{'would delete' if dry_run else 'deleted'}: {entries[0].file_id}  {_place(entries[0])}{others}")
-    for file_id, held_by in kept.items():
-        out(f"kept: {file_id}  {_place(chosen[file_id][0])}: {held_by[0]} is the same image and goes by this id")
+        if entries[0].file_id in under_way:
+            out(
+                f"its renewal was under way and may still give it a new id: {_place(entries[0])}; if so, purge it again"
+            )
+    for file_id, (entries, held_by) in kept.items():
+        out(f"kept: {file_id}  {_place(entries[0])}: {held_by[0]} is the same image and goes by this id")
     files_at = f"{counted(len(ids), 'file')} at the API"
     out(f"{files_at} would be deleted" if dry_run else f"deleted {files_at}")
     if kept:
@@ -110,20 +154,27 @@ async def _kept_for_others(
 
 async def _chosen(
     settings: Settings, asked: Asking, wanted: list[str], folder: str | None, older_than_seconds: float | None
-) -> dict[str, list[LedgerEntry]]:
-    """The entries that are meant, by their live ids."""
+) -> tuple[dict[str, list[LedgerEntry]], list[str]]:
+    """The entries that are meant, by their live ids; and what was named that has none, in words."""
     from ingestor.cli.naming import entries_named
-    from ingestor.runtime.upkeep import LIVE, every
+    from ingestor.runtime.upkeep import every, has_live_id
 
-    if wanted:
-        named = [entry for one in wanted for entry in await entries_named(settings, asked.ledger, one)]
-        return _by_id({(e.folder, e.path): e for e in named if e.state in LIVE}.values())
-    entries = [entry async for entry in every(asked.ledger, LIVE, folder=folder)]
-    if older_than_seconds is None:
-        return _by_id(entries)
     now = asked.clock.now()
-    old = (e for e in entries if e.created_at is not None and (now - e.created_at).total_seconds() > older_than_seconds)
-    return _by_id(old)
+    if wanted:
+        live: dict[tuple[str, str], LedgerEntry] = {}
+        problems = []
+        for one in wanted:
+            named = await entries_named(settings, asked.ledger, one)
+            found = {(entry.folder, entry.path): entry for entry in named if has_live_id(entry, now)}
+            if not found:
+                problems.append(f"{one}: {_place(named[0])} is {named[0].state}: there is no live id to purge")
+            live |= found
+        return _by_id(live.values()), problems
+    entries = [entry async for entry in every(asked.ledger, folder=folder, has_live_id=True)]
+    if older_than_seconds is None:
+        return _by_id(entries), []
+    old = (e for e in entries if e.created_at and (now - e.created_at).total_seconds() > older_than_seconds)
+    return _by_id(old), []
 
 
 def _by_id(entries: Iterable[LedgerEntry]) -> dict[str, list[LedgerEntry]]:

@@ -1,12 +1,14 @@
 """`ingestor renew`.
 
 Each image is uploaded again under the next generation of its key, and the manifest's newest line has the new id; the
-old one lives out its time. Exit codes as of `ingestor backfill`.
+old one lives out its time. With --within, one that a running daemon has in line for that keeps its place. Exit codes as
+of `ingestor backfill`.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +19,7 @@ from ingestor.cli.exits import say
 from ingestor.errors import UsageError
 
 if TYPE_CHECKING:
-    from ingestor.model import LedgerEntry
+    from ingestor.model import ContentId, LedgerEntry
     from ingestor.ports import Ledger
     from ingestor.runtime.backfill import Limits, Report
     from ingestor.settings import Settings
@@ -64,12 +66,14 @@ async def _renew(
     await check_folder(settings, folder)
     if holder_at(settings) is not None:
         async with open_ledger(settings) as ledger:
-            number = await _put_in_line(settings, ledger, wanted, within, folder, None)
-        _handed_over(number, json=json)
+            entries = await _entries(settings, ledger, wanted, within, folder)
+            already = set() if wanted else await _in_line(ledger)
+            number = await _put_in_line(ledger, [one for one in entries if one.content_id not in already], None)
+        _handed_over(number, sum(one.content_id in already for one in entries), json=json)
         return None
     async with hold_ledger(settings, "ingestor renew") as ledger:
         batch = secrets.token_hex(8)
-        number = await _put_in_line(settings, ledger, wanted, within, folder, batch)
+        number = await _put_in_line(ledger, await _entries(settings, ledger, wanted, within, folder), batch)
         folders = [*settings.folders, *await adhoc_folders(settings, ledger)]
         with Screen(settings, json=json) as screen:
             async with assemble(
@@ -83,27 +87,29 @@ async def _renew(
                 return report
 
 
-def _handed_over(number: int, *, json: bool) -> None:
+async def _in_line(ledger: Ledger) -> set[ContentId | None]:
+    """The contents that are in line for their next generation."""
+    from ingestor.model import SourceState
+    from ingestor.runtime.upkeep import every
+
+    return {entry.content_id async for entry in every(ledger, [SourceState.WAITING]) if entry.awaits_renewal}
+
+
+def _handed_over(number: int, already: int, *, json: bool) -> None:
     if json:
-        out_json({"in_line": number})
+        out_json({"in_line": number, "in_line_already": already})
     else:
         from ingestor.observe.wording import counted
 
         out(f"put in line for a new id: {counted(number, 'image')}; the running `ingestor watch` uploads them")
+        if already:
+            out(f"in line for one already: {counted(already, 'image')}")
 
 
-async def _put_in_line(
-    settings: Settings,
-    ledger: Ledger,
-    wanted: list[str],
-    within: str | None,
-    folder: str | None,
-    batch: str | None,
-) -> int:
+async def _put_in_line(ledger: Ledger, entries: Sequence[LedgerEntry], batch: str | None) -> int:
     """How many contents are in line for their next generation now."""
     from ingestor.runtime.upkeep import want_renewals
 
-    entries = await _entries(settings, ledger, wanted, within, folder)
     renewed, impossible = await want_renewals(ledger, entries, batch)
     for entry in impossible:
         say(f"{entry.folder}/{entry.path}: cannot be renewed: its source is gone, was put away, or is in line already")
@@ -115,10 +121,10 @@ async def _entries(
 ) -> list[LedgerEntry]:
     from ingestor.cli.naming import entries_named
     from ingestor.runtime.system_clock import SystemClock
-    from ingestor.runtime.upkeep import LIVE, distinct_ids, every, expires_within
+    from ingestor.runtime.upkeep import distinct_ids, every, expires_within
 
     if wanted:
         named = [entry for one in wanted for entry in await entries_named(settings, ledger, one)]
         return list({entry.content_id: entry for entry in named if entry.content_id is not None}.values())
     before = expires_within(SystemClock().now(), seconds_of("--within", within or ""))
-    return await distinct_ids(every(ledger, LIVE, folder=folder, expires_before=before))
+    return await distinct_ids(every(ledger, folder=folder, expires_before=before, has_live_id=True))

@@ -36,16 +36,16 @@ async def _urls(settings: Settings, wanted: list[str], *, json: bool) -> None:
     from ingestor.cli.asking import asking
     from ingestor.cli.naming import entries_named
     from ingestor.errors import FileGone
-    from ingestor.runtime.upkeep import LIVE, Urls, every
+    from ingestor.runtime.upkeep import Urls, every, has_live_id
 
     gone: list[str] = []
     async with asking(settings) as asked:
         urls = Urls(api=asked.api, clock=asked.clock)
-        entries = [entry async for entry in every(asked.ledger, LIVE)] if not wanted else []
+        entries = [entry async for entry in every(asked.ledger, has_live_id=True)] if not wanted else []
         for one in wanted:
             entries.extend(await entries_named(settings, asked.ledger, one))
         for entry in entries:
-            if entry.state not in LIVE or entry.file_id is None:
+            if not has_live_id(entry, asked.clock.now()):
                 gone.append(f"{entry.folder}/{entry.path} is {entry.state}: there is no live id; upload it again first")
                 continue
             try:

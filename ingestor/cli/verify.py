@@ -30,10 +30,10 @@ def command(
 async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: bool) -> None:
     from ingestor.cli.asking import asking
     from ingestor.observe.wording import counted
-    from ingestor.runtime.upkeep import LIVE, distinct_ids, every
+    from ingestor.runtime.upkeep import distinct_ids, every
 
     async with asking(settings, folder) as asked:
-        entries = await distinct_ids(every(asked.ledger, LIVE, folder=folder))
+        entries = await distinct_ids(every(asked.ledger, folder=folder, has_live_id=True))
         checked = await asked.verifier.verify(entries)
         gone = [one.entry for one in checked if not one.is_there and not one.has_expired]
         expired = [one.entry for one in checked if one.has_expired]

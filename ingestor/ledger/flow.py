@@ -82,6 +82,7 @@ def enter(connection: Connection, source: SourceFile, context: str, content: Con
         message=row.message,
         renewal_wanted=row.state in HAS_LIVE_ID and mine.wanted_generation > row.generation,
         listed=mine.listed_content_id == content.content_id and mine.listed_generation == row.generation,
+        withdrawn=row.state == State.PURGED and mine.state == SourceState.DONE,
     )
 
 
@@ -136,8 +137,11 @@ def complete(
     False if another attempt has completed this generation, or a later one, before: then nothing is changed.
     """
     row = upload_of(connection, intent.content_id)
-    if row.state not in (State.SENDING, State.RENEWING) or row.intent_generation != intent.generation:
+    if row.state not in (State.SENDING, State.RENEWING, State.PURGED) or row.intent_generation != intent.generation:
         return False
+    if row.state == State.PURGED:
+        # Its image was purged while this was on its way.
+        row = set_upload(connection, row, State.SENDING, now)
     renewed = row.file_id is not None and row.generation < intent.generation
     row = set_upload(connection, row, State.LIVE, now, **_receipt_columns(intent, payload, receipt))
     if renewed:

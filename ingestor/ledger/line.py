@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, select, type_coerce, update
+from sqlalchemy import BigInteger, Connection, bindparam, select, type_coerce, update
 
 from ingestor.ledger.columns import Instant
 from ingestor.ledger.comparing import expected
@@ -202,19 +202,24 @@ _DONE_WITH_CONTENT = (
 def want_renewal(connection: Connection, content_id: ContentId, batch: str | None, now: datetime) -> bool:
     """Put one path of a content that has, or had, an id in line for the next generation.
 
-    One that is in line for it already joins `batch`: a run that died had put it there. False if no path is left.
+    One that is in line for it already joins `batch`: a run that died had put it there. One that waits for its own sake
+    keeps its lane. False if no path is left.
     """
     upload = upload_of(connection, content_id)
     if upload.state not in _CAN_FOLLOW:
         return False
-    row = connection.execute(_DONE_WITH_CONTENT.where(sources.c.content_id == content_id)).one_or_none()
-    if row is None:
-        row = connection.execute(_WAITING_WITH_CONTENT.where(sources.c.content_id == content_id)).one_or_none()
+    of_it = sources.c.content_id == content_id
+    is_wanted = sources.c.wanted_generation > upload.generation
+    row = (
+        connection.execute(_WAITING_WITH_CONTENT.where(of_it, is_wanted)).one_or_none()
+        or connection.execute(_DONE_WITH_CONTENT.where(of_it)).one_or_none()
+        or connection.execute(_WAITING_WITH_CONTENT.where(of_it)).one_or_none()
+    )
     if row is None:
         return False
     changes = {
         "state": SourceState.WAITING,
-        "lane": int(Lane.RENEWAL),
+        "lane": row.lane if row.state == SourceState.WAITING else int(Lane.RENEWAL),
         "batch": batch,
         "attempt": 0,
         "ready_at": now,
@@ -223,6 +228,32 @@ def want_renewal(connection: Connection, content_id: ContentId, batch: str | Non
     }
     SET_SOURCE.on(connection, {**this(row.folder, join_path(row.directory, row.name)), **changes})
     return True
+
+
+_WITHDRAW = update(sources).where(
+    sources.c.content_id == bindparam("this_content"),
+    sources.c.state == SourceState.WAITING,
+    sources.c.lane == int(Lane.RENEWAL),
+    sources.c.wanted_generation > bindparam("this_generation"),
+    # One that the manifest has not told of yet waits for its own sake.
+    sources.c.listed_content_id == bindparam("this_content"),
+)
+
+
+def withdraw_renewal(connection: Connection, upload: Any, now: datetime) -> None:
+    """Whoever is in line for the next generation of an upload leaves it, done with as before."""
+    changes = {
+        "state": SourceState.DONE,
+        "batch": None,
+        "attempt": 0,
+        "wanted_generation": 0,
+        "reason": None,
+        "message": None,
+        "request_id": None,
+        "changed_at": now,
+    }
+    where = {"this_content": upload.content_id, "this_generation": upload.generation}
+    connection.execute(_WITHDRAW.values(changes), where)
 
 
 def shift_line(connection: Connection, by: timedelta) -> None:

@@ -37,6 +37,7 @@ from ingestor.model import (
     SourceState,
     State,
 )
+from ingestor.policy.life_cycle import HAS_LIVE_ID
 
 _JOINED = select(sources, *(column.label(f"u_{column.name}") for column in uploads.c)).select_from(
     sources.outerjoin(uploads, uploads.c.content_id == sources.c.content_id)
@@ -213,12 +214,14 @@ def entries(
     folder: str | None = None,
     batch: str | None = None,
     expires_before: datetime | None = None,
+    live_at: datetime | None = None,
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> Sequence[LedgerEntry]:
     """Every path, in path order; only those in `states` (as shown to users), where given.
 
-    Page by page with `limit` and `after`, the (folder, path) of the last one seen.
+    `live_at`: only those whose id is good then, wherever the path itself stands. Page by page with `limit` and `after`,
+    the (folder, path) of the last one seen.
     """
     statement = _JOINED.order_by(sources.c.folder, sources.c.directory, sources.c.name).limit(limit)
     few = _are_few(connection, states)
@@ -228,6 +231,8 @@ def entries(
         statement = statement.where(sources.c.batch == batch)
     if expires_before is not None:
         statement = statement.where(uploads.c.expires_at <= expires_before)
+    if live_at is not None:
+        statement = statement.where(uploads.c.state.in_(HAS_LIVE_ID), uploads.c.expires_at > live_at)
     if states:
         theirs = uploads.c.state.in_(states)
         done = (sources.c.state == SourceState.DONE) & theirs

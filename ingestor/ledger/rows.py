@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert
 
 from ingestor.ledger.prepared import Prepared
 from ingestor.ledger.schema import history
-from ingestor.model import Event, FileIdentity, Lane, LedgerEntry, QueuedSource, SourceFile, SourceState
+from ingestor.model import Event, FileIdentity, Lane, LedgerEntry, QueuedSource, SourceFile, SourceState, State
 
 Place = tuple[str, str]
 """Folder and path."""
@@ -59,11 +59,14 @@ def queued_source(row: Any) -> QueuedSource:
 def ledger_entry(row: Any) -> LedgerEntry:
     """From a row of `sources` joined with `uploads`, the latter's columns prefixed `u_`."""
     state = row.u_state if row.state == SourceState.DONE and row.u_state else row.state
+    in_line = row.state == SourceState.WAITING and row.lane == Lane.RENEWAL
     return LedgerEntry(
         folder=row.folder,
         path=join_path(row.directory, row.name),
         root=Path(row.root),
         state=state,
+        upload_state=None if row.u_state is None else State(row.u_state),
+        awaits_renewal=in_line and row.u_state is not None and row.wanted_generation > row.u_generation,
         identity=identity_of(row),
         attempt=row.attempt,
         ready_at=row.ready_at,

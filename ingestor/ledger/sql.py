@@ -192,8 +192,8 @@ class SqlLedger(SqlOutbox):
     async def next_expiry_at(self) -> datetime | None:
         return await self._read(reads.next_expiry_at)
 
-    async def purge(self, content_id: ContentId, file_id: str, why: str) -> bool:
-        return await self._write(upkeep.purge, content_id, file_id, why, self._clock.now())
+    async def purge(self, content_id: ContentId, file_id: str, why: str, *, withdraw: bool = False) -> bool:
+        return await self._write(upkeep.purge, content_id, file_id, why, self._clock.now(), withdraw=withdraw)
 
     async def put_back(self, folder: str, path: str) -> str | None:
         return await self._write(line.put_back, folder, path, self._clock.now())
@@ -219,6 +219,7 @@ class SqlLedger(SqlOutbox):
         folder: str | None = None,
         batch: str | None = None,
         expires_before: datetime | None = None,
+        has_live_id: bool = False,
         limit: int | None = None,
         after: tuple[str, str] | None = None,
     ) -> Sequence[LedgerEntry]:
@@ -228,6 +229,7 @@ class SqlLedger(SqlOutbox):
             folder=folder,
             batch=batch,
             expires_before=expires_before,
+            live_at=self._clock.now() if has_live_id else None,
             limit=limit,
             after=after,
         )

@@ -66,7 +66,7 @@ SET_SOURCE = Prepared(update(sources).where(_THIS))
 SET_SOURCE_RETURNING = Prepared(
     update(sources)
     .where(_THIS)
-    .returning(sources.c.wanted_generation, sources.c.listed_content_id, sources.c.listed_generation)
+    .returning(sources.c.state, sources.c.wanted_generation, sources.c.listed_content_id, sources.c.listed_generation)
 )
 
 _STILL_IN_LINE = and_(_STILL, sources.c.state == SourceState.WAITING)

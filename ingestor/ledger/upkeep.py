@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, or_, select, text, update
 
+from ingestor.ledger.line import withdraw_renewal
 from ingestor.ledger.rows import VANISHED, Place, join_path, tell
 from ingestor.ledger.schema import history, sources, uploads
 from ingestor.ledger.statements import KEEP_FACT, this, upsert
@@ -30,14 +31,21 @@ def expire(connection: Connection, now: datetime, limit: int) -> int:
     return len(rows)
 
 
-def purge(connection: Connection, content_id: ContentId, file_id: str, why: str, now: datetime) -> bool:
-    """The file is gone at the API; False if the content has another id by now, or is about to."""
+def purge(
+    connection: Connection, content_id: ContentId, file_id: str, why: str, now: datetime, *, withdraw: bool
+) -> bool:
+    """The file is gone at the API; False if the content has another id by now.
+
+    A renewal in line goes on as an upload without an id, unless `withdraw` takes it out of the line. Its intent stays:
+    what is on its way ends with a receipt.
+    """
     row = upload_of(connection, content_id)
     if row.file_id != file_id or row.state not in (State.LIVE, State.RENEWING, State.EXPIRED):
         return False
-    if row.state == State.RENEWING and is_waited_for(connection, content_id):
-        return False
-    row = set_upload(connection, row, State.PURGED, now)
+    if withdraw:
+        withdraw_renewal(connection, row, now)
+    goes_on = row.state == State.RENEWING and not withdraw and is_waited_for(connection, content_id)
+    row = set_upload(connection, row, State.SENDING if goes_on else State.PURGED, now)
     list_end(connection, row, Event.PURGED, now, why)
     return True
 

@@ -22,7 +22,7 @@ from ingestor.page.site import Routes, Site
 from ingestor.page.thumbnails import TooManyAsk
 from ingestor.runtime.now import status_now
 from ingestor.runtime.story import Surroundings, next_step, sentence_of
-from ingestor.runtime.upkeep import LIVE
+from ingestor.runtime.upkeep import has_live_id
 from ingestor.stages.after import DELETED
 
 PAGE = 50
@@ -153,7 +153,7 @@ class Images:
             entry=entry,
             story=[(event.at, sentence_of(event)) for event in reversed(story)],
             next_step=next_step(entry, seen.state, around),
-            has_live_id=seen.state in LIVE and entry.file_id is not None,
+            has_live_id=has_live_id(entry, site.now()),
             # Whole, as nothing else here is: a URL without its signature is of no use.
             url=None if url is None else Markup.escape(url),
             url_fault=url_fault,
@@ -162,7 +162,7 @@ class Images:
     async def url(self, request: web.Request) -> web.Response:
         """The image's page with a fresh URL on it, which is kept and linked nowhere."""
         seen = await self._seen(await request.post())
-        if seen.state not in LIVE or seen.entry.file_id is None:
+        if not has_live_id(seen.entry, self._site.now()):
             return await self._image(request, seen, url_fault="there is no live id any more")
         try:
             async with asyncio.timeout(URL_SECONDS):

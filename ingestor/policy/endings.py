@@ -33,6 +33,8 @@ WORKERS_SECONDS = 5.0
 """Until image workers are started again that could not be."""
 
 VANISHED = "vanished"
+WITHDRAWN = "withdrawn"
+"""Its image was purged after it had been read from the line."""
 STOPPING = "stopping"
 INTERNAL = "internal"
 

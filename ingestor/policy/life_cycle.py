@@ -9,10 +9,11 @@ renewing    -> renewing      as sending -> sending
 renewing    -> live          the next generation's receipt replaces the present one; or the API refused the
                              renewal, and the present id lives out its time
 renewing    -> sending       the present id expired while its successor was still on the way
-renewing    -> expired, purged    the same, or purged, with nobody in line for a successor any more: its file is gone
+renewing    -> expired       the same, with nobody in line for a successor any more: its file is gone
+renewing    -> purged        deleted, by an operator who wants no successor either or since its file is gone
 live        -> expired       `expires_at` has passed: the API has purged the file
 live, expired -> purged      deleted at the API, or found to be gone there
-expired, purged -> sending   wanted again: the next generation is about to be sent
+expired, purged -> sending   wanted again: the next generation is about to be sent, or was on its way already
 waiting, sending, expired, purged -> quarantined    the image, or what goes with it, is at fault
 quarantined -> waiting       an operator put it back, or its file changed
 """

@@ -82,7 +82,7 @@ class Tally:
                 self._done(outcome)
             case Quarantined():
                 self.quarantine(path, outcome.reason, outcome.message, outcome.request_id)
-            case Snoozed(reason="vanished"):
+            case Snoozed(reason="vanished" | "withdrawn"):
                 self._skip(path, outcome.reason, outcome.message)
             case _:
                 return False

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ingestor.errors import FileGone, IngestorError, SourceNotReady
-from ingestor.model import LedgerEntry, RemoteFile, SourceFile, State
+from ingestor.model import LedgerEntry, RemoteFile, SourceFile
+from ingestor.policy.expiry import is_live
+from ingestor.policy.life_cycle import HAS_LIVE_ID
 from ingestor.ports import Clock, FilesApi, Ledger, Manifest
 from ingestor.stages.after import DELETED, restore
 
@@ -20,25 +22,35 @@ AT_ONCE = 8
 ENDED_SECONDS = 5.0
 """An id that is gone so shortly before its end has ended: two clocks agree no better."""
 
-LIVE = (State.LIVE, State.RENEWING)
 GONE_AT_API = "gone at the API"
 
 
 async def every(
     ledger: Ledger,
-    states: Sequence[str],
+    states: Sequence[str] = (),
     *,
     folder: str | None = None,
     expires_before: datetime | None = None,
+    has_live_id: bool = False,
 ) -> AsyncIterator[LedgerEntry]:
-    """All entries in these states, page by page."""
+    """All entries in these states, or with an id that is good now, page by page."""
     after: tuple[str, str] | None = None
     while entries := await ledger.entries(
-        states=states, folder=folder, expires_before=expires_before, limit=PAGE, after=after
+        states=states,
+        folder=folder,
+        expires_before=expires_before,
+        has_live_id=has_live_id,
+        limit=PAGE,
+        after=after,
     ):
         for entry in entries:
             yield entry
         after = (entries[-1].folder, entries[-1].path)
+
+
+def has_live_id(entry: LedgerEntry, now: datetime) -> bool:
+    """Whether the id of a path is good, wherever the path itself stands: in line for a successor, or out of it."""
+    return entry.file_id is not None and entry.upload_state in HAS_LIVE_ID and is_live(entry.expires_at, now)
 
 
 async def distinct_ids(entries: AsyncIterator[LedgerEntry]) -> list[LedgerEntry]:
@@ -61,6 +73,8 @@ class Checked:
     is_there: bool
     has_expired: bool = False
     """It is gone because its time is over."""
+    is_marked: bool = True
+    """False: the ledger goes by something else by now, such as the id's successor."""
 
 
 class Verifier:
@@ -95,14 +109,14 @@ class Verifier:
         return Checked(entry=entry, is_there=True)
 
     async def purge(self, entries: Sequence[LedgerEntry], why: str) -> list[Checked]:
-        """Delete at the API, and mark. `is_there` is False for all that are gone now."""
+        """Delete at the API, mark, and take out of the line. `is_there` is False for all that are gone now."""
 
         async def delete(entry: LedgerEntry) -> Checked:
             assert entry.file_id is not None
             assert entry.content_id is not None
             await self._api.delete(entry.file_id)
-            await self._ledger.purge(entry.content_id, entry.file_id, why)
-            return Checked(entry=entry, is_there=False)
+            is_marked = await self._ledger.purge(entry.content_id, entry.file_id, why, withdraw=True)
+            return Checked(entry=entry, is_there=False, is_marked=is_marked)
 
         try:
             return await _at_once(entries, delete)

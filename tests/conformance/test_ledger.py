@@ -755,14 +755,6 @@ async def test_what_was_purged_is_told_with_the_reason(ledger: Ledger, walk: Wal
     )
 
 
-async def test_an_id_about_to_be_replaced_is_not_purged(ledger: Ledger, walk: Walk) -> None:
-    promised = await walk.uploaded(A, ONE)
-    await ledger.want_renewal(ONE.content_id, None)
-    await ledger.enter(A.source, "c", ONE)
-    await ledger.intend(ONE.content_id, "as-is")
-    assert not await ledger.purge(ONE.content_id, promised.file_id, "w")
-
-
 async def begun_renewal(ledger: Ledger, walk: Walk, *also: Sighting) -> Receipt:
     """A's renewal is under way; further paths have the same content, and are done with."""
     promised = await walk.uploaded(A, ONE)
@@ -808,13 +800,99 @@ async def test_a_renewal_that_nobody_is_in_line_for_ends_with_its_id(
 
 async def test_an_id_whose_renewal_lost_its_file_can_be_purged(ledger: Ledger, walk: Walk, clock: FakeClock) -> None:
     promised = await begun_renewal(ledger, walk)
-    assert not await ledger.purge(ONE.content_id, promised.file_id, "w")
     await ledger.vanish("inbox", "a/b.jpg", "gone")
     assert await ledger.forsaken(["inbox"]) == [], "its request may be on its way"
     clock.advance(600)
     assert await ledger.forsaken(["inbox"]) == [(ONE.content_id, promised.file_id)]
     assert await ledger.purge(ONE.content_id, promised.file_id, "w")
     assert [line["event"] for line in await walk.lines()] == ["uploaded", "purged"]
+
+
+async def test_an_id_is_good_while_its_successor_is_waited_for(ledger: Ledger, walk: Walk, clock: FakeClock) -> None:
+    await walk.uploaded(B, content(2))
+    await begun_renewal(ledger, walk)
+    await walk.entered(sighting("new.jpg"), content(3))
+    live = await ledger.entries(has_live_id=True)
+    assert [(entry.path, entry.state, entry.upload_state, entry.awaits_renewal) for entry in live] == [
+        ("a/b.jpg", "waiting", State.RENEWING, True),
+        ("a/c.jpg", "live", State.LIVE, False),
+    ]
+    assert [entry.path for entry in await ledger.entries(has_live_id=True, states=["waiting"])] == ["a/b.jpg"]
+    assert await ledger.entries(has_live_id=True, folder="other") == []
+    clock.advance(LIFETIME.total_seconds())
+    assert await ledger.entries(has_live_id=True) == [], "though nobody has marked them yet"
+
+
+async def test_an_id_stays_good_when_its_renewal_is_quarantined(ledger: Ledger, walk: Walk) -> None:
+    await begun_renewal(ledger, walk)
+    await ledger.quarantine(A.source, ONE.content_id, "not_an_image", "m", None)
+    assert [entry.state for entry in await ledger.entries(has_live_id=True)] == ["quarantined"]
+
+
+async def test_an_id_that_is_gone_is_followed_by_the_renewal_in_line(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    promised = await begun_renewal(ledger, walk)
+    assert await ledger.purge(ONE.content_id, promised.file_id, "gone at the API")
+    assert await ledger.entries(has_live_id=True) == []
+    assert await ledger.in_line("inbox", "a/b.jpg") is not None
+    intent = await ledger.intend(ONE.content_id, "as-is")
+    assert (intent.generation, intent.resumed) == (1, True)
+    assert await ledger.complete(A.source, intent, payload(), receipt(clock, 2))
+    assert [line["event"] for line in await walk.lines()] == ["uploaded", "purged", "renewed"]
+
+
+async def test_a_purge_takes_a_renewal_out_of_the_line(ledger: Ledger, walk: Walk, clock: FakeClock) -> None:
+    promised = await walk.uploaded(A, ONE)
+    await ledger.want_renewal(ONE.content_id, "run")
+    (queued,) = await ledger.due(Lane.RENEWAL, 1)
+    assert await ledger.purge(ONE.content_id, promised.file_id, "w", withdraw=True)
+    assert await ledger.count_waiting() == 0
+    assert await renewable_in(ledger, clock, ended=True) == []
+    standing = await ledger.enter(queued.source, queued.context, ONE)
+    assert standing.withdrawn, "for whoever has read it from the line before"
+    assert not standing.renewal_wanted
+    assert [entry.state for entry in await ledger.entries()] == ["purged"]
+    assert await ledger.want_renewal(ONE.content_id, None), "it is named, and wanted again"
+    assert not (await ledger.enter(queued.source, queued.context, ONE)).withdrawn
+
+
+async def test_a_renewal_on_its_way_may_end_though_its_image_was_purged(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    promised = await begun_renewal(ledger, walk)
+    intent = await ledger.intend(ONE.content_id, "as-is")
+    assert await ledger.purge(ONE.content_id, promised.file_id, "w", withdraw=True)
+    assert await ledger.count_waiting() == 0
+    assert [entry.state for entry in await ledger.entries()] == ["purged"]
+    assert await ledger.complete(A.source, intent, payload(), receipt(clock, 2))
+    await ledger.finish(A.source, None)
+    assert [(entry.state, entry.file_id) for entry in await ledger.entries()] == [("live", receipt(clock, 2).file_id)]
+    assert [line["event"] for line in await walk.lines()] == ["uploaded", "purged", "renewed"]
+
+
+async def test_a_purge_leaves_in_line_what_waits_for_its_own_sake(ledger: Ledger, walk: Walk) -> None:
+    promised = await begun_renewal(ledger, walk)
+    await walk.entered(B, ONE)
+    await ledger.take([moved_on(sighting("changed.jpg"), mtime_ns=9)], Lane.FRESH, None)
+    assert await ledger.purge(ONE.content_id, promised.file_id, "w", withdraw=True)
+    assert {queued.source.path for queued in await ledger.due(Lane.FRESH, 10)} == {"a/c.jpg", "changed.jpg"}
+    assert await ledger.due(Lane.RENEWAL, 10) == []
+
+
+async def test_other_bytes_in_line_stay_there_though_their_path_was_to_be_renewed(ledger: Ledger, walk: Walk) -> None:
+    promised = await walk.uploaded(A, ONE)
+    await walk.taken(moved_on(A, mtime_ns=9))
+    assert await ledger.want_renewal(ONE.content_id, None)
+    assert [queued.source.path for queued in await ledger.due(Lane.FRESH, 10)] == ["a/b.jpg"]
+    assert await ledger.purge(ONE.content_id, promised.file_id, "w", withdraw=True)
+    assert [queued.source.path for queued in await ledger.due(Lane.FRESH, 10)] == ["a/b.jpg"]
+
+
+async def test_a_renewal_that_is_in_line_is_put_there_for_no_other_path(ledger: Ledger, walk: Walk) -> None:
+    await begun_renewal(ledger, walk, B)
+    assert await ledger.want_renewal(ONE.content_id, "run")
+    assert await ledger.count_waiting() == 1
 
 
 async def test_an_id_that_ended_is_renewable_only_where_its_file_is_there(

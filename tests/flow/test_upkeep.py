@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from tests.home import Home
+from ingestor.sandbox import Bucket, Sandbox, SandboxOptions
+from tests.home import Home, until
 from tests.samples import photograph
 
+RENEWING = "SELECT count(*) FROM uploads WHERE state = 'renewing'"
 DAY = 24 * 3600.0
 
 
@@ -61,6 +67,8 @@ async def test_an_id_that_a_copy_elsewhere_goes_by_is_kept(home: Home) -> None:
         assert [file["path"] for file in ran.json["files"]] == ["alone.jpg"]
         assert [(kept["path"], kept["held_by"]) for kept in ran.json["kept"]] == [("copy.jpg", ["inbox/both.jpg"])]
     told = await home.run("purge", str(home.inbox / "both.jpg"))
+    assert told.code == 1
+    assert told.last_words.endswith("inbox/both.jpg was kept for scratch/copy.jpg")
     assert "kept" in told.out
     assert "scratch/copy.jpg" in told.out
     assert home.present()["both.jpg"]["event"] == "uploaded"
@@ -88,6 +96,55 @@ async def test_a_folder_that_is_mistyped_is_no_success(home: Home, command: list
     assert ran.code == 2
     assert "inbax" in ran.last_words
     assert "inbox" in ran.last_words
+
+
+@pytest.fixture
+async def waiting(tmp_path: Path) -> AsyncIterator[Home]:
+    """Four images with live ids, whose renewals wait for tokens in a running daemon."""
+    async with Sandbox(SandboxOptions(data_dir=tmp_path / "slow", upload_bucket=Bucket(4, 1))) as sandbox:
+        home = Home(tmp_path / "home2", sandbox)
+        home.settings["api"]["quota"] = {"burst": 4, "per_minute": 1}
+        home.settings["folders"][0]["renew"] = "while-source-exists"
+        home.save()
+        for number in range(4):
+            drop(home, f"{number}.jpg", number)
+        assert (await home.run("backfill")).code == 0
+        async with home.watching():
+            renewed = await home.run("renew", "--within", "48h", "--json")
+            assert renewed.json["in_line"] == 4
+            with contextlib.closing(sqlite3.connect(home.folder / "var" / "ledger.db")) as ledger:
+                await until(lambda: ledger.execute(RENEWING).fetchone() == (4,))
+            yield home
+
+
+async def test_an_id_is_of_use_while_its_renewal_waits(waiting: Home) -> None:
+    home = waiting
+    file_id = home.present()["0.jpg"]["file_id"]
+    for named in ("inbox/0.jpg", file_id):
+        ran = await home.run("url", named)
+        assert (ran.code, ran.out.count("://")) == (0, 1), ran.err
+    assert len((await home.run("url", "--all")).out.splitlines()) == 4
+    assert (await home.run("verify", "--json")).json["checked"] == 4
+    again = await home.run("renew", "--within", "48h")
+    assert again.out.splitlines()[0].startswith("put in line for a new id: 0 images")
+    assert again.out.splitlines()[1] == "in line for one already: 4 images"
+    for which in (["--all"], ["--folder", "inbox"], ["--older-than", "1ms"]):
+        assert len((await home.run("purge", *which, "--dry-run", "--json")).json["files"]) == 4
+
+
+async def test_a_purge_ends_a_renewal_that_waits(waiting: Home) -> None:
+    home = waiting
+    file_id = home.present()["0.jpg"]["file_id"]
+    ran = await home.run("purge", "inbox/0.jpg", home.present()["1.jpg"]["file_id"])
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "deleted 2 files at the API"), ran.err
+    assert "its renewal was under way" in ran.out
+    assert [home.present()[f"{number}.jpg"]["event"] for number in range(3)] == ["purged", "purged", "uploaded"]
+    counts = (await home.run("status", "--json")).json["total"]
+    assert (counts["purged"], counts["renewing"], counts["live_ids"]) == (2, 2, 2)
+    refused = await home.run("purge", file_id, "inbox/2.jpg", "--json")
+    assert refused.json["purged"] == 1
+    assert refused.code == 1
+    assert refused.last_words == f"{file_id}: inbox/0.jpg is purged: there is no live id to purge"
 
 
 async def test_a_duration_that_is_none_is_refused_with_what_would_be_one(home: Home) -> None:

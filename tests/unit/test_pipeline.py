@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from ingestor.model import Done, DoneAs, Lane, QueuedSource, Sighting
+from ingestor.model import Done, DoneAs, Lane, QueuedSource, Sighting, Snoozed
 from ingestor.pipeline import ingest_one
 from ingestor.settings import Settings, load
 from ingestor.stages.discover import DropFolder
@@ -67,3 +67,24 @@ async def test_the_same_bytes_under_two_names_are_one_upload_and_two_lines(tmp_p
     assert [outcome.how for outcome in outcomes if isinstance(outcome, Done)] == [DoneAs.UPLOADED, DoneAs.DUPLICATE]
     assert len({line["file_id"] for line in manifest(settings)}) == 1
     assert [line["path"] for line in manifest(settings)] == ["one.jpg", "two.jpg"]
+
+
+async def test_what_was_purged_after_it_was_read_from_the_line_gets_no_new_id(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    (settings.folders[0].path / "one.jpg").write_bytes(b"image")
+    async with simulated(settings, burst=60, per_minute=30) as simulation:
+        tools, ledger = simulation.daemon._parts.tools, simulation.ledger
+        await tools.manifest.open()
+        await ingest_one(await in_line(settings, simulation, "one.jpg"), tools)
+        (entry,) = await ledger.entries()
+        assert entry.content_id is not None
+        assert entry.file_id is not None
+        await ledger.want_renewal(entry.content_id, None)
+        (queued,) = await ledger.due(Lane.RENEWAL, 1)
+        assert await ledger.purge(entry.content_id, entry.file_id, "asked to", withdraw=True)
+        outcome = await ingest_one(queued, tools)
+        assert isinstance(outcome, Snoozed)
+        assert (outcome.reason, simulation.api.created) == ("withdrawn", 1)
+        assert await ledger.count_waiting() == 0
+        await tools.manifest.flush()
+    assert [line["event"] for line in manifest(settings)] == ["uploaded", "purged"]
