@@ -527,6 +527,8 @@ SAMPLES: tuple[Sample, ...] = (
     _of("TIFF Deflate", "TIFF", lambda: saved(quarters(), "TIFF", compression="tiff_adobe_deflate")),
     _of("TIFF JPEG inside", "TIFF", lambda: saved(quarters(), "TIFF", compression="jpeg", quality=95), tolerance=25),
     _of("TIFF Lab", "TIFF", lambda: tiff(lab_samples(), 8), tolerance=14),
+    _of("TIFF Lab planes", "TIFF", lambda: tiff(lab_samples(), 8, planar=2), tolerance=14),
+    _of("TIFF CMYK 16 bit planes", "TIFF", lambda: tiff(_inks(16), 5, planar=2)),
     _of("TIFF 1 bit fax", "TIFF", lambda: fax(), grey=True, tolerance=130),
     _of("BigTIFF", "TIFF", lambda: saved(quarters(), "TIFF", big_tiff=True)),
     _of(
@@ -560,6 +562,10 @@ SAMPLES: tuple[Sample, ...] = (
     _of("Sun raster", "SUN", sun),
 )
 """Every kind of file that can be made fit; all show `quarters()`."""
+
+
+def _inks(depth: int) -> np.ndarray:
+    return (np.asarray(quarters().convert("CMYK")).astype(np.uint32) * ((1 << depth) - 1) // 255).astype(np.uint16)
 
 
 def lab_samples() -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.images import tiff
+from ingestor.images import tiff_samples
 from ingestor.images.tiff import TiffFile
 from tests import image_kit as kit
 
@@ -51,7 +51,7 @@ def test_packed_grey_in_big_endian_order_is_read_here_as_pillow_swaps_it_twice(p
 
 
 def test_bands_have_no_seam(monkeypatch):
-    monkeypatch.setattr(tiff, "_BAND_SAMPLES", 500)
+    monkeypatch.setattr(tiff_samples, "_BAND_SAMPLES", 500)
     for packed, predictor in UNPACKED:
         image = loaded(kit.float_tiff(packed=packed, predictor=predictor))
         assert np.array_equal(np.asarray(image), np.asarray(kit.quarters()))
@@ -145,7 +145,7 @@ def test_a_kind_that_is_not_read_is_named(made_fit, options, words, monkeypatch)
 
 
 def test_a_large_strip_that_only_libtiff_unpacks_is_refused(made_fit, monkeypatch):
-    monkeypatch.setattr(tiff, "_MOST_UNPACKED_BYTES", 1000)
+    monkeypatch.setattr(tiff_samples, "_MOST_UNPACKED_BYTES", 1000)
     with pytest.raises(ImageRejected, match="strips of 36,864 bytes"):
         made_fit(kit.float_tiff(packed=5))
 
@@ -194,4 +194,27 @@ def test_a_smaller_copy_is_not_taken_for_the_picture(made_fit, first, second, si
 def test_a_kind_that_is_not_read_is_told_as_such(made_fit, data, words):
     with pytest.raises(ImageRejected, match=words) as caught:
         made_fit(data)
+    assert caught.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize(("packed", "predictor"), [(1, 1), (5, 2), (8, 1)])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("cut", [{}, {"rows": 5}, {"tile": 16}], ids=str)
+def test_planes_of_inks_and_of_lab_are_read(order, packed, predictor, cut):
+    options = {"planar": 2, "order": order, "packed": packed, "predictor": predictor, **cut}
+    inks = np.asarray(kit.quarters().convert("CMYK"))
+    image = loaded(kit.tiff(inks.astype(np.uint16) * 257, 5, **options))
+    assert image.mode == "CMYK"
+    assert np.array_equal(np.asarray(image), inks)
+    image = loaded(kit.tiff(kit.lab_samples(), 8, **options))
+    assert image.mode == "LAB"
+    assert np.array_equal(np.asarray(image), kit.lab_samples())
+    # Two channels of Lab have a sign, which Pillow turns round inside.
+    assert image.getpixel((5, 5)) == Image.fromarray(kit.lab_samples(), "LAB").getpixel((5, 5))
+
+
+def test_planes_of_lab_with_alpha_are_not_read(made_fit):
+    samples = np.dstack([kit.lab_samples(), np.full((48, 64), 255, np.uint8)])
+    with pytest.raises(ImageRejected) as caught:
+        made_fit(kit.tiff(samples, 8, planar=2, more=[(338, 2)]))
     assert caught.value.reason == "unsupported"
