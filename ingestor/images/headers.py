@@ -82,11 +82,15 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
 
 
 def _factory(row: Format) -> Callable[..., Image.Image]:
+    # Imported here: they bring plugins of Pillow, which most workers never need.
     if row.name == "TIFF":
-        # Imported here: it brings Pillow's plugin, which most workers never need.
         from ingestor.images.tiff import TiffFile
 
         return TiffFile
+    if row.name in ("ICO", "CUR"):
+        from ingestor.images.icons import IconFile
+
+        return IconFile
     return Image.OPEN[row.name][0]
 
 

@@ -99,7 +99,7 @@ FORMATS = (
         name="CUR",
         title="Windows cursor (largest picture)",
         suffixes=(".cur",),
-        plugin="PIL.CurImagePlugin",
+        plugin="PIL.IcoImagePlugin",
         pictures="extras",
     ),
     Format(
