@@ -18,6 +18,12 @@ _BIG_TIFF_OF_BIG_ENDIANS = b"MM\x00\x2b"
 _DNG_VERSION, _NEW_SUBFILE_TYPE, _REDUCED = 50706, 254, 1
 """Tags; and of the second the bit of a smaller copy of another page."""
 _MOST_THUMBNAILS = 16
+_WEBP = 50001
+"""A Compression that Pillow has a name for, and its libtiff no code."""
+_PLANES = 2
+"""Of PlanarConfiguration."""
+_YCBCR, _NOT_SUBSAMPLED = 6, (1, 1)
+"""Of PhotometricInterpretation and YCbCrSubSampling."""
 
 
 class TiffFile(TiffImagePlugin.TiffImageFile):
@@ -50,12 +56,15 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
 
     def _setup(self) -> None:
         self._layout, self.odd = None, []
-        if _DNG_VERSION in self.tag_v2:
-            raise KindNotRead("raw pictures of cameras (DNG)")
+        _check_kind(self.tag_v2)
         try:
             super()._setup()
         except SyntaxError:
             if not is_float(self.tag_v2):
+                raise
+        except IndexError:
+            # Pillow has no name for planes beyond those of the colours.
+            if self.tag_v2.get(284) != _PLANES:
                 raise
         else:
             # Pillow swaps the bytes of big-endian floats that libtiff has swapped already.
@@ -82,13 +91,27 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         return Image.Image.load(self)
 
 
+def _check_kind(tags: Any) -> None:
+    """Raises `KindNotRead` for what Pillow would call damaged, or read wrongly."""
+    if _DNG_VERSION in tags:
+        raise KindNotRead("raw pictures of cameras (DNG)")
+    compression, channels = tags.get(259, RAW), number(tags.get(277, 1))
+    if compression not in TiffImagePlugin.COMPRESSION_INFO or compression == _WEBP:
+        raise KindNotRead(f"files with compression {compression}")
+    if channels > TiffImagePlugin.MAX_SAMPLESPERPIXEL and tags.get(284) != _PLANES and not is_float(tags):
+        raise KindNotRead(f"pictures of {channels} channels")
+    subsampling = tags.get(530, _NOT_SUBSAMPLED)
+    if tags.get(262) == _YCBCR and compression == RAW and subsampling != _NOT_SUBSAMPLED:
+        raise KindNotRead("uncompressed pictures with fewer samples of colour than of light (YCbCr)")
+
+
 def _are_planes_of_ours(tags: Any) -> bool:
     """Planes of whole numbers that Pillow mixes up.
 
     It takes 16 bits for 8, and grey and alpha for one of them; and forgets that a and b of Lab have a sign.
     """
     channels, bits, photometric = number(tags.get(277, 1)), set(several(tags.get(258, 1))), tags.get(262)
-    if tags.get(284) != 2 or channels < 2 or set(several(tags.get(339, 1))) != {1}:
+    if tags.get(284) != _PLANES or channels < 2 or set(several(tags.get(339, 1))) != {1}:
         return False
     if photometric == CMYK:
         return bits == {16} and tags.get(259, RAW) == RAW

@@ -105,6 +105,9 @@ def layout_of(tags: Any) -> Layout:
         raise KindNotRead(f"{what} of {', '.join(map(str, sorted(bits)))} bits")
     if not colours <= channels <= _MOST_CHANNELS:
         raise KindNotRead(f"{what} in {channels} channels")
+    if colours == 1 and channels > 2 and not is_float(tags):
+        # They may be colours after all, and are not guessed at where they are not in planes either.
+        raise KindNotRead(f"grey pictures in {channels} planes")
     alpha = extra[0] if channels > colours and extra and extra[0] in (_ASSOCIATED, _UNASSOCIATED) else 0
     if alpha and photometric in (CMYK, LAB):
         raise KindNotRead(f"{what} of inks or Lab with alpha")

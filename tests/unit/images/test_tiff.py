@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import struct
 import zlib
 
 import numpy as np
@@ -161,6 +162,18 @@ def test_planes_of_whole_numbers_are_read(order, packed, predictor, cut):
     assert np.array_equal(np.asarray(image), kit.grey_and_alpha())
 
 
+def with_two_that_mean_nothing(samples: np.ndarray, photometric: int) -> bytes:
+    data = kit.tiff(samples, photometric, planar=2, more=[(338, 0)])
+    # The kit gives a tag one value, and here there are two.
+    return data.replace(struct.pack("<2HI", 338, 3, 1), struct.pack("<2HI", 338, 3, 2))
+
+
+def test_planes_that_mean_nothing_are_left_out(made_fit):
+    samples = np.dstack([kit.rgb_samples(), np.zeros((48, 64, 2))]).astype(np.uint8)
+    with Image.open(made_fit(with_two_that_mean_nothing(samples, 2)).file) as image:
+        assert kit.close(kit.corners(image), kit.QUADRANTS, 12)
+
+
 def thumbnail_first(*, first: int, second: int) -> bytes:
     """Two pages, 16x12 and 64x48, with these as NewSubfileType."""
     pages = (kit.quarters(16, 12), first), (kit.quarters(), second)
@@ -188,8 +201,24 @@ def test_a_smaller_copy_is_not_taken_for_the_picture(made_fit, first, second, si
         (b"MM\0\x2b\0\x08\0\0" + bytes(100), "big-endian"),
         (kit.tiff(kit.rgb_samples().astype(np.uint8), 2, more=[(50706, 1)]), "DNG"),
         (kit.tiff(kit.grey_samples(16).astype(np.uint16), 1, planar=2), None),
+        (kit.tiff(kit.rgb_samples().astype(np.uint8), 2, packed=34712), "compression 34712"),
+        (kit.tiff(kit.rgb_samples().astype(np.uint8), 2, packed=50001), "compression 50001"),
+        (kit.tiff(np.zeros((48, 64, 13), np.uint8), 1), "13 channels"),
+        (with_two_that_mean_nothing(kit.rgb_samples().astype(np.uint8), 1), "3 planes"),
+        (with_two_that_mean_nothing(kit.rgb_samples(16).astype(np.uint16), 1), "3 planes"),
+        (kit.tiff(kit.rgb_samples().astype(np.uint8), 6, more=[(530, 2)]), "YCbCr"),
     ],
-    ids=["BigTIFF in big-endian order", "DNG", "one plane of 16 bits"],
+    ids=[
+        "BigTIFF in big-endian order",
+        "DNG",
+        "one plane of 16 bits",
+        "JPEG 2000 inside",
+        "WebP inside",
+        "many channels",
+        "planes that may be colours",
+        "planes that may be colours, of 16 bits",
+        "subsampled and not packed",
+    ],
 )
 def test_a_kind_that_is_not_read_is_told_as_such(made_fit, data, words):
     with pytest.raises(ImageRejected, match=words) as caught:
