@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from ingestor.errors import ImageRejected, IngestorError, SourceNotReady
+from ingestor.images import jpeg_markers
 from ingestor.images.source import Source
 from ingestor.policy.formats import BY_NAME, Format
 
@@ -36,6 +37,7 @@ _FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"%PDF", "a PDF", "export its page as PNG or JPEG"),
     (0, b"%!PS", "PostScript", "export it as PNG or JPEG"),
     (0, b"\xc5\xd0\xd3\xc6", "PostScript", "export it as PNG or JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI", "a PNG crushed for an app of iOS", "export it anew as PNG"),
     (0, b"\xff\x0a", "a JPEG XL", "export it as PNG, JPEG or WebP"),
     (0, b"\0\0\0\x0cJXL ", "a JPEG XL", "export it as PNG, JPEG or WebP"),
     (0, b"II\xbc", "a JPEG XR", "export it as PNG, JPEG or WebP"),
@@ -63,6 +65,7 @@ _PICTURES = frozenset(row[2] for row in _FOREIGN if "archive" not in row[2] and 
 
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
+_FRAME_OF_JPEG_LS = 0xF7
 _TGA_KINDS = frozenset({1, 2, 3, 9, 10, 11})
 
 
@@ -94,10 +97,22 @@ def _agrees(name: str, head: bytes) -> bool:
     match name:
         case "WEBP":
             return head.startswith(b"RIFF")
+        case "PNG":
+            return head[12:16] != b"CgBI"
+        case "JPEG":
+            return not _is_jpeg_ls(head)
         case "ICO" | "CUR":
             return head[4:6] not in (b"\0\0", b"")
         case _:
             return True
+
+
+def _is_jpeg_ls(head: bytes) -> bool:
+    """Whether the first frame is one of JPEG-LS (ITU-T T.87), which begins like a JPEG."""
+    for segment in jpeg_markers.segments(head):
+        if segment.marker in (*jpeg_markers.FRAMES, _FRAME_OF_JPEG_LS):
+            return segment.marker == _FRAME_OF_JPEG_LS
+    return False
 
 
 def _iso_media(source: Source) -> Format:
@@ -141,6 +156,8 @@ def _refusal(source: Source) -> IngestorError:
     for offset, magic, what, cure in _FOREIGN:
         if head.startswith(magic, offset):
             return _unsupported(source, _Foreign(what, cure))
+    if head.startswith(b"\xff\xd8") and _is_jpeg_ls(head):
+        return _unsupported(source, _Foreign("a JPEG-LS", "export it as PNG, JPEG or WebP"))
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
     if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in head.lower()):
         return _unsupported(source, _Foreign("an SVG drawing", "export it as PNG"))
@@ -152,7 +169,7 @@ def _refusal(source: Source) -> IngestorError:
 
 
 def _unsupported(source: Source, foreign: _Foreign) -> ImageRejected:
-    if foreign.what in _PICTURES or foreign.what in ("a camera raw file", "a video", "an SVG drawing"):
+    if foreign.what in _PICTURES or foreign.what in ("a camera raw file", "a video", "an SVG drawing", "a JPEG-LS"):
         return ImageRejected("unsupported", f"{source.name}: is {foreign.what}, which is not read here; {foreign.cure}")
     return _not_an_image(source, f"{foreign.what}; {foreign.cure}")
 

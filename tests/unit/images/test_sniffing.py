@@ -63,3 +63,18 @@ def test_space_that_was_set_aside_is_not_refused_but_waited_for(write):
 def test_a_riff_that_is_no_webp_is_no_picture(write):
     with pytest.raises(ImageRejected):
         kind(write, b"LIST\0\0\0\0WEBPVP8 " + bytes(range(1, 60)))
+
+
+@pytest.mark.parametrize("before", [b"", kit.jpeg_segment(0xE8, b"SPIFF\0\2\0")])
+def test_jpeg_ls_begins_like_a_jpeg_and_is_none(write, before):
+    frame = kit.jpeg_segment(0xF7, bytes([8, 0, 48, 0, 64, 1, 1, 0x11, 0]))
+    with pytest.raises(ImageRejected, match="JPEG-LS") as caught:
+        kind(write, b"\xff\xd8" + before + frame + bytes(200), "photo.jpg")
+    assert caught.value.reason == "unsupported"
+
+
+def test_a_png_of_an_ios_app_is_named(write):
+    data = kit.saved(kit.quarters(), "PNG")
+    with pytest.raises(ImageRejected, match="iOS") as caught:
+        kind(write, data[:8] + kit.png_chunk(b"CgBI", bytes(4)) + data[8:], "photo.png")
+    assert caught.value.reason == "unsupported"
