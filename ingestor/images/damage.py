@@ -52,7 +52,10 @@ _UNSUPPORTED = (
     "unknown mode",
     "unknown raw mode",
     "unknown data organization",
+    # Said of files that are such by their first bytes.
     "not a ppm file",
+    "not a tga file",
+    "unknown tga",
 )
 _CUT = ("truncat", "unexpected end", "premature end", "end of file")
 

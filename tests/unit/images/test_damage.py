@@ -65,3 +65,11 @@ def test_an_error_that_has_its_meaning_already_passes(write):
     ):
         raise error
     assert caught.value is error
+
+
+def test_a_depth_of_tga_that_is_not_read_is_told_as_such(made_fit):
+    data = bytearray(kit.saved(kit.quarters(), "TGA"))
+    data[16] = 15
+    with pytest.raises(ImageRejected) as caught:
+        made_fit(bytes(data), "image.tga")
+    assert caught.value.reason == "unsupported"
