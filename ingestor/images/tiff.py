@@ -1,7 +1,7 @@
 """TIFFs of the kinds that Pillow refuses or reads wrongly.
 
-Floats in colour, with alpha, of 16 or 64 bits; channels in planes, where they have 16 bits or are grey and alpha or
-Lab; and files that begin with a thumbnail.
+Floats in colour, with alpha, of 16 or 64 bits; numbers of 8 bits with a sign; channels in planes, where they have 16
+bits or are grey and alpha or Lab; and files that begin with a thumbnail.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from PIL import Image, TiffImagePlugin
 
 from ingestor.images import tiff_samples
 from ingestor.images.damage import KindNotRead
-from ingestor.images.tiff_samples import CMYK, LAB, RAW, RGB, Layout, is_float, number, several
+from ingestor.images.tiff_samples import CMYK, LAB, RAW, RGB, SIGNED, Layout, is_float, number, sample_format, several
 
 _BIG_TIFF_OF_BIG_ENDIANS = b"MM\x00\x2b"
 _DNG_VERSION, _NEW_SUBFILE_TYPE, _REDUCED = 50706, 254, 1
@@ -69,7 +69,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         else:
             # Pillow swaps the bytes of big-endian floats that libtiff has swapped already.
             swaps = self._mode == "F" and self.tag_v2.prefix == b"MM" and self._compression != "raw"
-            if not swaps and not _are_planes_of_ours(self.tag_v2):
+            if not swaps and not _are_planes_of_ours(self.tag_v2) and not _has_signed_bytes(self.tag_v2):
                 return
         self._layout = tiff_samples.layout_of(self.tag_v2)
         self._mode = self._layout.mode
@@ -111,8 +111,13 @@ def _are_planes_of_ours(tags: Any) -> bool:
     It takes 16 bits for 8, and grey and alpha for one of them; and forgets that a and b of Lab have a sign.
     """
     channels, bits, photometric = number(tags.get(277, 1)), set(several(tags.get(258, 1))), tags.get(262)
-    if tags.get(284) != _PLANES or channels < 2 or set(several(tags.get(339, 1))) != {1}:
+    if tags.get(284) != _PLANES or channels < 2 or sample_format(tags) != 1:
         return False
     if photometric == CMYK:
         return bits == {16} and tags.get(259, RAW) == RAW
     return photometric == LAB or (photometric in (0, 1, RGB) and (bits == {16} or (bits == {8} and photometric != RGB)))
+
+
+def _has_signed_bytes(tags: Any) -> bool:
+    """Whether grey goes from -128 to 127, of which Pillow takes what is below 0 for the lightest."""
+    return sample_format(tags) == SIGNED and set(several(tags.get(258, 1))) == {8}

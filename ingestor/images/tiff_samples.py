@@ -23,6 +23,14 @@ _COLOURS = {0: 1, 1: 1, RGB: 3, CMYK: 4, LAB: 3}
 RAW = 1
 _LZW, _PACKBITS, _DEFLATE = 5, 32773, (8, 32946)
 """Of Compression."""
+_UNSIGNED, SIGNED, _FLOAT = 1, 2, 3
+"""Of SampleFormat."""
+_KINDS = {
+    _UNSIGNED: ("planes", "u", {8, 16}, (1, 2)),
+    SIGNED: ("signed numbers", "i", {8}, (1, 2)),
+    _FLOAT: ("floats", "f", {16, 32, 64}, (1, 2, 3)),
+}
+"""What they are called, NumPy's letter, bits, and predictors."""
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 """ExtraSamples: alpha that colours were multiplied with, and alpha beside them."""
 
@@ -79,7 +87,13 @@ def number(told: Any) -> int:
 
 
 def is_float(tags: Any) -> bool:
-    return set(several(tags.get(339, 1))) == {3}
+    return sample_format(tags) == _FLOAT
+
+
+def sample_format(tags: Any) -> int:
+    """Of all channels; 0 where they differ."""
+    told = set(several(tags.get(339, _UNSIGNED)))
+    return number(told.pop()) if len(told) == 1 else 0
 
 
 def several(told: Any) -> tuple[Any, ...]:
@@ -96,9 +110,7 @@ def layout_of(tags: Any) -> Layout:
     width, height, channels, photometric = one(256, 0), one(257, 0), one(277, 1), one(262, 1)
     bits, extra = set(several(tags.get(258, 1))), several(tags.get(338, ()))
     colours = _COLOURS.get(photometric)
-    what, letter, depths, predictors = (
-        ("floats", "f", {16, 32, 64}, (1, 2, 3)) if is_float(tags) else ("planes", "u", {8, 16}, (1, 2))
-    )
+    what, letter, depths, predictors = _KINDS.get(sample_format(tags), _KINDS[_UNSIGNED])
     if colours is None or (is_float(tags) and photometric in (CMYK, LAB)):
         raise KindNotRead(f"{what} of photometric interpretation {photometric}")
     if len(bits) != 1 or not bits <= depths:
@@ -158,14 +170,13 @@ class _Block:
 
 
 def pixels(file: IO[bytes], layout: Layout) -> tuple[np.ndarray, list[str]]:
-    """Two passes: the range of all colours together, then the values. That of whole numbers is known."""
+    """Two passes: the range of all colours together, then the values. That of numbers without a sign is known."""
     needed = layout.across * layout.down * (layout.channels if layout.planes else 1)
     if min(len(layout.offsets), len(layout.lengths)) < needed:
         raise ValueError("it names too few strips or tiles")
-    is_float = layout.kind.kind == "f"
-    white = 1.0 if is_float else float(np.iinfo(layout.kind).max)
+    white = 1.0 if layout.kind.kind == "f" else float(np.iinfo(layout.kind).max)
     low, high = 0.0, white
-    for block in _blocks(file, layout) if is_float else ():
+    for block in _blocks(file, layout) if layout.kind.kind != "u" else ():
         if (values := block.values[..., : max(0, layout.colours - block.channel)]).size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     if not math.isfinite(255.0 / (high - low)) or not math.isfinite(high - low):
@@ -178,7 +189,8 @@ def pixels(file: IO[bytes], layout: Layout) -> tuple[np.ndarray, list[str]]:
         shown = (block.values[..., :colours] - low) * (255.0 / (high - low)) + 0.5
         target[..., :colours] = 255 - shown.astype(np.uint8) if layout.photometric == 0 else shown
         target[..., colours:] = block.values[..., colours:].clip(0.0, white) * (255.0 / white) + 0.5
-    return (pixels[..., 0] if layout.kept == 1 else pixels), colour.told_range(low / white, high / white)
+    odd = colour.told_range(low, high) if layout.kind.kind == "f" else []
+    return (pixels[..., 0] if layout.kept == 1 else pixels), odd
 
 
 def _blocks(file: IO[bytes], layout: Layout) -> Iterator[_Block]:

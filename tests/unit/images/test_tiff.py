@@ -247,3 +247,15 @@ def test_planes_of_lab_with_alpha_are_not_read(made_fit):
     with pytest.raises(ImageRejected) as caught:
         made_fit(kit.tiff(samples, 8, planar=2, more=[(338, 2)]))
     assert caught.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize("packed", [1, 5])
+def test_numbers_of_8_bits_with_a_sign_do_not_wrap_round(packed):
+    ramp = np.arange(-128, 128).reshape(16, 16, 1)
+    image = loaded(kit.tiff(ramp.astype(np.int8), 1, kind=2, packed=packed))
+    assert np.array_equal(np.asarray(image), ramp[..., 0] + 128)
+
+
+def test_numbers_of_8_bits_with_a_sign_and_none_below_0_go_from_black():
+    image = loaded(kit.tiff(np.arange(0, 128).astype(np.int8).reshape(8, 16, 1), 1, kind=2))
+    assert image.getextrema() == (0, 255)
