@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,9 @@ _BAND_PIXELS = 4_000_000
 _INTEGER_RANGES = tuple((1 << bits) - 1 for bits in (16, 24, 31, 32))
 _WHITE_IS_ZERO, _PLANES, _UNCOMPRESSED = 0, 2, 1
 """Of a TIFF's PhotometricInterpretation, PlanarConfiguration and Compression."""
+_GDAL_NODATA = 42113
+_NEARLY = 1e-5
+"""How far from it a float may be that stands for no measurement: it is told in decimal digits, often few."""
 _USUAL_GAMMA = (0.44, 0.47)
 """Of a PNG: 1/2.2 as everybody writes it, which means sRGB."""
 
@@ -109,15 +113,23 @@ def _from_sixteen_bits(image: Image.Image) -> Image.Image:
 def _from_integers(image: Image.Image) -> Image.Image:
     """32-bit integers, which hold 16 or 24 bits more often than 32: the range that is used decides which."""
     kind: type[np.signedinteger[Any]] | type[np.unsignedinteger[Any]] = np.uint32 if _is_unsigned(image) else np.int32
-    bands = (np.asarray(band).view(kind) for band in _bands(image))
+    unmeasured = no_data(getattr(image, "tag_v2", {}))
+
+    def numbers(values: np.ndarray) -> np.ndarray:
+        whole = values.view(kind)
+        return whole if unmeasured is None else np.where(whole == unmeasured, 0, whole)
+
+    bands = (numbers(np.asarray(band)) for band in _bands(image))
     ranges = [(int(values.min()), int(values.max())) for values in bands]
     low, high = min(0, *(low for low, _ in ranges)), max(high for _, high in ranges)
-    if low == 0 and _tag(image, 258) == 16:
+    if unmeasured is not None:
+        high = max(high, low + 1)  # measurements, of which nobody knows how far they could go
+    elif low == 0 and _tag(image, 258) == 16:
         high = (1 << 15) - 1  # with a sign, or there would be other pixels
     elif low == 0:
         high = next(most for most in _INTEGER_RANGES if high <= most)
     scale = 255 / (high - low)
-    return _by_bands(image, lambda values: (values.view(kind).astype(np.float64) - low) * scale + 0.5)
+    return _by_bands(image, lambda values: (numbers(values).astype(np.float64) - low) * scale + 0.5)
 
 
 def _is_unsigned(image: Image.Image) -> bool:
@@ -128,12 +140,13 @@ def _is_unsigned(image: Image.Image) -> bool:
 
 def _from_floats(image: Image.Image) -> tuple[Image.Image, list[str]]:
     """Floats mean 0 to 1; where they go beyond, the whole range is scaled, so that nothing is clipped."""
+    unmeasured = no_data(getattr(image, "tag_v2", {}))
     low, high = 0.0, 1.0
     for band in _bands(image):
-        values = finite(np.asarray(band))
+        values = finite(np.asarray(band), unmeasured)
         low, high = min(low, float(values.min())), max(high, float(values.max()))
     scale = 255.0 / (high - low)
-    return _by_bands(image, lambda values: (finite(values) - low) * scale + 0.5), told_range(low, high)
+    return _by_bands(image, lambda values: (finite(values, unmeasured) - low) * scale + 0.5), told_range(low, high)
 
 
 def told_range(low: float, high: float) -> list[str]:
@@ -141,9 +154,21 @@ def told_range(low: float, high: float) -> list[str]:
     return [f"values from {low:g} to {high:g} were scaled to those of a picture"] if (low, high) != (0.0, 1.0) else []
 
 
-def finite(values: np.ndarray) -> np.ndarray:
-    """Floats with 0 for what is no number or infinite."""
-    return np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+def finite(values: np.ndarray, unmeasured: float | None = None) -> np.ndarray:
+    """Floats with 0 for what is no number, infinite, or the number that stands for no measurement."""
+    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    if unmeasured is not None:
+        numbers[np.isclose(numbers, unmeasured, rtol=_NEARLY, atol=0.0)] = 0.0
+    return numbers
+
+
+def no_data(tags: Mapping[int, Any]) -> float | None:
+    """The number that in a TIFF of measurements stands for none (as GDAL tells it); None where there is no such."""
+    try:
+        told = float(str(tags.get(_GDAL_NODATA, "")).strip(" \0"))
+    except ValueError:
+        return None
+    return told if math.isfinite(told) else None
 
 
 def _by_bands(image: Image.Image, to_byte: Callable[[np.ndarray], np.ndarray]) -> Image.Image:

@@ -60,6 +60,8 @@ class Layout:
     tiled: bool
     tile_width: int
     tile_height: int
+    unmeasured: float | None
+    """The number that stands for no measurement."""
     offsets: tuple[int, ...]
     lengths: tuple[int, ...]
 
@@ -151,6 +153,7 @@ def layout_of(tags: Any) -> Layout:
         tiled=tiled,
         tile_width=tile_width,
         tile_height=tile_height,
+        unmeasured=None if letter == "u" else colour.no_data(tags),
         offsets=several(tags.get(324 if tiled else 273, ())),
         lengths=several(tags.get(325 if tiled else 279, ())),
     )
@@ -208,6 +211,9 @@ def _blocks(file: IO[bytes], layout: Layout) -> Iterator[_Block]:
             data = read(math.prod(band) * layout.kind.itemsize)
             values = _unpredicted(data, band, layout)[:, : layout.width - left, : layout.kept]
             values = colour.finite(values)
+            if layout.unmeasured is not None:
+                seen = values[..., : max(0, layout.colours - channel)]
+                seen[...] = colour.finite(seen, layout.unmeasured)
             if layout.alpha == _ASSOCIATED:
                 alpha = values[..., layout.colours :]
                 np.divide(values[..., : layout.colours], alpha, out=values[..., : layout.colours], where=alpha > 0)

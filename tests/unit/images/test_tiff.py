@@ -259,3 +259,45 @@ def test_numbers_of_8_bits_with_a_sign_do_not_wrap_round(packed):
 def test_numbers_of_8_bits_with_a_sign_and_none_below_0_go_from_black():
     image = loaded(kit.tiff(np.arange(0, 128).astype(np.int8).reshape(8, 16, 1), 1, kind=2))
     assert image.getextrema() == (0, 255)
+
+
+def measured(values: np.ndarray, unmeasured: str) -> bytes:
+    """Heights, as GDAL writes them."""
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    info[42113] = unmeasured
+    return kit.saved(Image.fromarray(values), "TIFF", tiffinfo=info)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hole", "told"),
+    [
+        (np.float32, -9999, "-9999"),
+        (np.float32, -3.4028235e38, "-3.4028234663852886e+38"),
+        (np.float32, -3.4028235e38, "-3.40282e+38 "),
+        (np.float32, np.nan, "nan"),
+        (np.int32, -32768, "-32768"),
+        (np.int32, 2147483647, "2147483647"),
+    ],
+)
+def test_what_was_not_measured_does_not_count_for_the_range(made_fit, kind, hole, told):
+    heights = np.repeat(np.linspace(0, 1000, 64), 48).reshape(64, 48).T.astype(kind)
+    heights[:16] = hole
+    with Image.open(made_fit(measured(heights, told)).file) as image:
+        shown = np.asarray(image.convert("L")).astype(int)
+    assert np.abs(shown[20:] - heights[20:].astype(float) * 255 / 1000).max() <= 8
+    assert shown[:12].max() <= 8
+
+
+def test_what_was_not_measured_is_left_out_of_colours_and_not_of_alpha():
+    values = np.full((4, 4, 4), 0.25, np.float32)
+    values[0, 0, :3] = 7.0
+    values[1, 1, 3] = 7.0
+    image = loaded(kit.tiff(values, 2, kind=3, more=[(338, 2), (42113, 7)]))
+    assert image.odd == []
+    assert image.getpixel((0, 0)) == (0, 0, 0, 64)
+    assert image.getpixel((1, 1)) == (64, 64, 64, 255)
+
+
+def test_words_in_place_of_that_number_are_passed_over(made_fit):
+    heights = np.full((48, 64), 1000.0, np.float32)
+    assert any("1000" in warning for warning in made_fit(measured(heights, "none")).warnings)
