@@ -414,9 +414,15 @@ def tga_of_empty_alpha() -> bytes:
     return bytes(data)
 
 
-def sun() -> bytes:
-    bgr = np.asarray(quarters())[..., ::-1].tobytes()
-    return struct.pack(">8I", 0x59A66A95, 64, 48, 24, len(bgr), 1, 0, 0) + bgr
+def sun(depth: int = 24, kind: int = 1) -> bytes:
+    """Of 24 or 32 bits a pixel; `kind`: 1 for blue first, 2 for that with runs allowed, 3 for red first."""
+    pixels = np.asarray(quarters())[..., :: 1 if kind == 3 else -1]
+    if depth == 32:
+        pixels = np.dstack([np.full((48, 64), 77, np.uint8), pixels])
+    data = pixels.tobytes()
+    if kind == 2:
+        assert b"\x80" not in data  # which begins a run; without it, every byte stands for itself
+    return struct.pack(">8I", 0x59A66A95, 64, 48, depth, len(data), kind, 0, 0) + data
 
 
 def icns() -> bytes:
@@ -560,6 +566,9 @@ SAMPLES: tuple[Sample, ...] = (
     _of("SGI", "SGI", lambda: saved(quarters(), "SGI")),
     _of("DDS", "DDS", lambda: saved(quarters(), "DDS")),
     _of("Sun raster", "SUN", sun),
+    _of("Sun raster 32 bit", "SUN", lambda: sun(32)),
+    _of("Sun raster 32 bit RLE", "SUN", lambda: sun(32, 2)),
+    _of("Sun raster 32 bit RGB", "SUN", lambda: sun(32, 3)),
 )
 """Every kind of file that can be made fit; all show `quarters()`."""
 

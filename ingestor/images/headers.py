@@ -91,6 +91,10 @@ def _factory(row: Format) -> Callable[..., Image.Image]:
         from ingestor.images.icons import IconFile
 
         return IconFile
+    if row.name == "SUN":
+        from ingestor.images.sun import SunFile
+
+        return SunFile
     return Image.OPEN[row.name][0]
 
 
