@@ -133,3 +133,27 @@ def test_what_is_left_of_a_jpeg_2000_of_many_bits_is_no_picture(made_fit):
     with pytest.raises(SourceNotReady) as raised:
         made_fit(data[: len(data) // 2])
     assert raised.value.reason == "truncated"
+
+
+def bmp_of_16_bits(opaque: np.ndarray, *, top_first: bool = False) -> bytes:
+    """Red, with the highest bit for alpha."""
+    height, width = opaque.shape
+    rows = np.zeros((height, width + width % 2), "<u2")
+    rows[:, :width] = 0x7C00 | opaque.astype(np.uint16) << 15
+    data = rows[:: 1 if top_first else -1].tobytes()
+    signed_height = -height if top_first else height
+    header = struct.pack("<IiiHHIIiiII", 108, width, signed_height, 1, 16, 3, len(data), 0, 0, 0, 0)
+    header += struct.pack("<4I", 0x7C00, 0x3E0, 0x1F, 0x8000) + b"BGRs" + bytes(48)
+    return struct.pack("<2sIHHI", b"BM", 14 + len(header) + len(data), 0, 0, 14 + len(header)) + header + data
+
+
+@pytest.mark.parametrize("top_first", [False, True])
+def test_the_highest_of_16_bits_of_a_bitmap_is_alpha_where_it_says_so(made_fit, top_first):
+    opaque = np.zeros((48, 63), bool)
+    opaque[:12, 20:] = True
+    payload = made_fit(bmp_of_16_bits(opaque, top_first=top_first))
+    assert np.array_equal(alpha_of(payload), opaque * 255)
+
+
+def test_a_bitmap_whose_highest_bits_are_all_0_is_not_invisible(made_fit):
+    assert (alpha_of(made_fit(bmp_of_16_bits(np.zeros((48, 64), bool)))) == 255).all()
