@@ -156,7 +156,9 @@ class TokenBucket:
         """With one token less. A bucket that was full stands still until the answer."""
         now = self.to(at)
         was_full = now.tokens >= now.capacity
-        return replace(now, tokens=now.tokens - 1.0, filling=now.filling and not was_full)
+        # Once full it gains nothing, so nothing is measured over that: the server's may be full a little before ours.
+        mark = None if now.tokens > now.capacity - 1.0 else now.mark
+        return replace(now, tokens=now.tokens - 1.0, filling=now.filling and not was_full, mark=mark)
 
     def give_back(self, at: float) -> TokenBucket:
         """A token that was taken and never sent."""

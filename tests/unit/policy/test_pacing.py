@@ -176,6 +176,16 @@ def test_a_reset_that_stays_behind_is_believed_in_the_end():
     assert it.newest_reset_at == 1000.0
 
 
+def test_two_requests_at_once_after_the_bucket_was_full_for_long_are_nobody_elses():
+    known, _ = bucket().take(0.0).learn(headers(remaining=59, reset_in=2.0, now=1000.0), 0.5, oldest_at=0.0)
+    known = known.take(300.0).take(300.0)
+    later = headers(remaining=58, reset_in=4.0, now=1300.0)
+    known, taken = known.learn(later, 300.5, oldest_at=300.0, unanswered=1)
+    assert taken == 0.0
+    known, taken = known.learn(later, 300.5, oldest_at=300.0)
+    assert taken == 0.0
+
+
 def test_an_unexplained_429_slows_down_and_answers_speed_up_again():
     eased = bucket().ease()
     assert eased.per_second == pytest.approx(0.49)
