@@ -177,7 +177,7 @@ async def assemble(
             open_api(settings, facts, clock=clock, observer=observer, patient=patient, shared=shared)
         )
         if isinstance(clock, SystemClock):
-            stack.enter_context(kept_right(clock, api.http, ledger=ledger, observer=observer))
+            stack.enter_context(kept_right(clock, api.http, api.files, ledger=ledger, observer=observer))
         images = image_pool(settings)
         stack.push_async_callback(images.close)
         hasher = Hasher(clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -164,6 +164,9 @@ class Ledger(Outbox, Protocol):
     All raise `DiskFault` when the disk is full, broken or read-only, and `LedgerUnreadable` when the ledger is corrupt.
     """
 
+    confirm_time: Callable[[], Awaitable[None]]
+    """Awaited before anything ends by the clock, or is told to be about to; and by whoever plans renewals."""
+
     async def open(self) -> None:
         """Create or migrate."""
 
@@ -288,6 +291,9 @@ class Ledger(Outbox, Protocol):
         """
 
     async def next_expiry_at(self) -> datetime | None: ...
+
+    async def live_id(self) -> FileId | None:
+        """One that has not been marked as ended, the last to end; None when there is none."""
 
     async def purge(self, content_id: ContentId, file_id: str, why: str, *, withdraw: bool = False) -> bool:
         """The file is gone at the API; False if the content has another id by now.

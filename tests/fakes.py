@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ingestor.errors import FileGone, KeyConflict, RateLimited, SourceNotReady
+from ingestor.errors import FileGone, KeyConflict, RateLimited, ServerFault, SourceNotReady
 from ingestor.model import FileId, IdempotencyKey, Purpose, RateHeaders, Receipt, RemoteFile, UploadRequest
 from ingestor.policy.idempotency import canonical_json
 from ingestor.policy.verdicts import Call
@@ -73,6 +73,30 @@ class FakeClock:
             woken = heapq.heappop(self._sleepers)[2]
             if not woken.done():
                 woken.set_result(None)
+
+
+class WrongClock:
+    """The clock of a machine that is so far off, while time passes by another one. Can be set right."""
+
+    def __init__(self, true: FakeClock, off_seconds: float) -> None:
+        self._true = true
+        self.off_seconds = off_seconds
+        self._correction = 0.0
+
+    def now(self) -> datetime:
+        return self._true.now() + timedelta(seconds=self.off_seconds + self._correction)
+
+    def monotonic(self) -> float:
+        return self._true.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._true.sleep(seconds)
+
+    def correct(self, seconds: float) -> None:
+        self._correction = seconds
+
+    def correction(self) -> float:
+        return self._correction
 
 
 @dataclass
@@ -163,6 +187,10 @@ class FakeFilesApi:
         self._keys: dict[IdempotencyKey, tuple[str, FileId, datetime]] = {}
         self._ids = itertools.count(1)
         self._script: list[Exception] = []
+        self.is_away = False
+        """Nothing is answered."""
+        self.hear_time: Callable[[float], None] = lambda server_now: None
+        """Told the time by its own clock, with each answer."""
         self._listener: Callable[[Call, RateHeaders], None] = lambda call, headers: None
         self.calls: list[tuple[Call, str]] = []
         self.created = 0
@@ -217,6 +245,9 @@ class FakeFilesApi:
         self.closed = True
 
     def _fail_as_scripted(self) -> None:
+        if self.is_away:
+            raise ServerFault("connection refused")
+        self.hear_time(float(math.floor(self._clock.now().timestamp())))
         if self._script:
             raise self._script.pop(0)
 

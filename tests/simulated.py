@@ -22,11 +22,13 @@ from ingestor.model import Digest, Payload
 from ingestor.observe.recent import Recent
 from ingestor.pipeline import Tools
 from ingestor.quota import LocalQuota
+from ingestor.runtime.backfill import Backfill, Limits, Selection
+from ingestor.runtime.clock_watch import CLOCK_FACT, kept_right
 from ingestor.runtime.daemon import Daemon
 from ingestor.runtime.parts import Parts
 from ingestor.settings import Settings
 from ingestor.stages.manifest import Manifest
-from tests.fakes import FakeClock, FakeFilesApi, RecordingObserver, ServerBucket
+from tests.fakes import FakeClock, FakeFilesApi, RecordingObserver, ServerBucket, WrongClock
 
 
 class Inline(ThreadPoolExecutor):
@@ -78,17 +80,35 @@ class Simulation:
     ledger: SqliteLedger
     daemon: Daemon
     observer: RecordingObserver
+    parts: Parts
+    machine: WrongClock
+    """What the machine itself takes for the time."""
+
+    async def backfill(self) -> None:
+        """One pass over all folders, instead of the daemon."""
+        selections = [Selection(folder=folder) for folder in self.parts.drop_folders()]
+        await Backfill(self.parts, selections, Limits()).run()
 
 
 @contextlib.asynccontextmanager
 async def simulated(
-    settings: Settings, *, burst: int, per_minute: float, latency: float = 1.0
+    settings: Settings,
+    *,
+    burst: int,
+    per_minute: float,
+    latency: float = 1.0,
+    off_seconds: float = 0.0,
+    after: Simulation | None = None,
 ) -> AsyncIterator[Simulation]:
-    """A daemon with these settings against an API with this bucket; not running yet."""
+    """A daemon with these settings against an API with this bucket; not running yet.
+
+    The machine's clock is off by `off_seconds`; time and the API go on from those of a run that was before.
+    """
     asyncio.get_running_loop().set_default_executor(Inline(1))
-    clock, observer, rng = FakeClock(), RecordingObserver(), random.Random(5)
-    bucket = ServerBucket(clock, burst=burst, per_minute=per_minute)
-    inner = FakeFilesApi(clock, bucket=bucket, latency=lambda: latency)
+    true, observer, rng = after.clock if after else FakeClock(), RecordingObserver(), random.Random(5)
+    clock = WrongClock(true, off_seconds)
+    bucket = after.bucket if after else ServerBucket(true, burst=burst, per_minute=per_minute)
+    inner = after.api if after else FakeFilesApi(true, bucket=bucket, latency=lambda: latency)
     uploads = LocalQuota(
         capacity=settings.api.quota.burst, per_minute=settings.api.quota.per_minute, clock=clock, observer=observer
     )
@@ -105,6 +125,7 @@ async def simulated(
     ledger = SqliteLedger(settings.ledger, clock)
     ledger._write_thread, ledger._read_threads = Inline(1), Inline(1)
     await ledger.open()
+    clock.correct(await ledger.fact(CLOCK_FACT) or 0.0)
     settings.ledger.with_name("spool").mkdir(exist_ok=True)
     tools = Tools(
         folders={folder.name: folder for folder in settings.folders},
@@ -127,13 +148,16 @@ async def simulated(
         snapshots={"quota.uploads": uploads.snapshot},
     )
     try:
-        yield Simulation(
-            clock=clock,
-            api=inner,
-            bucket=bucket,
-            ledger=ledger,
-            daemon=Daemon(parts, Recent(clock)),
-            observer=observer,
-        )
+        with kept_right(clock, inner, api, ledger=ledger, observer=observer):
+            yield Simulation(
+                clock=true,
+                api=inner,
+                bucket=bucket,
+                ledger=ledger,
+                daemon=Daemon(parts, Recent(clock)),
+                observer=observer,
+                parts=parts,
+                machine=clock,
+            )
     finally:
         await ledger.close()

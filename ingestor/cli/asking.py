@@ -29,8 +29,10 @@ LOOK_SECONDS = 0.5
 
 
 @contextlib.asynccontextmanager
-async def asking(settings: Settings, folder: str | None = None) -> AsyncIterator[Asking]:
+async def asking(settings: Settings, folder: str | None = None, *, marks_ended: bool = True) -> AsyncIterator[Asking]:
     """Raises `LedgerUnreadable` where there is no ledger yet, `UsageError` where there is no such `folder`.
+
+    `marks_ended` False: ids that have ended by themselves are left for the block to find.
 
     What is asked raises `ApiUnavailable` when the API has been down for too long.
     """
@@ -53,11 +55,13 @@ async def asking(settings: Settings, folder: str | None = None) -> AsyncIterator
         )
         # A daemon sets its line and the ledger right by itself.
         is_alone = holder(settings) is None
-        stack.enter_context(kept_right(clock, api.http, ledger=ledger, observer=observer, sets_ledger=is_alone))
+        stack.enter_context(
+            kept_right(clock, api.http, api.files, ledger=ledger, observer=observer, sets_ledger=is_alone)
+        )
         stack.callback(asyncio.ensure_future(_give_up(api.files, clock)).cancel)
         manifest = Manifest(settings.manifest, ledger)
         await manifest.open()
-        while await ledger.expire():
+        while marks_ended and await ledger.expire():
             pass
         yield Asking(
             ledger=ledger,

@@ -73,12 +73,13 @@ async def _renew(
         return None
     async with hold_ledger(settings, "ingestor renew") as ledger:
         batch = secrets.token_hex(8)
-        number = await _put_in_line(ledger, await _entries(settings, ledger, wanted, within, folder), batch)
         folders = [*settings.folders, *await adhoc_folders(settings, ledger)]
         with Screen(settings, json=json) as screen:
             async with assemble(
                 settings, ledger=ledger, folders=folders, observer=screen.observer, patient=False
             ) as parts:
+                await ledger.confirm_time()
+                number = await _put_in_line(ledger, await _entries(settings, ledger, wanted, within, folder), batch)
                 backfill = Backfill(parts, [], limits, batch=batch, in_line=number)
                 screen.follow(backfill.tally, parts)
                 with on_signals(backfill.interrupt, backfill.abort):

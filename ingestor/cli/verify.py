@@ -32,7 +32,7 @@ async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: 
     from ingestor.observe.wording import counted
     from ingestor.runtime.upkeep import distinct_ids, every
 
-    async with asking(settings, folder) as asked:
+    async with asking(settings, folder, marks_ended=False) as asked:
         entries = await distinct_ids(every(asked.ledger, folder=folder, has_live_id=True))
         checked = await asked.verifier.verify(entries)
         gone = [one.entry for one in checked if not one.is_there and not one.has_expired]

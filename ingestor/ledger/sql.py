@@ -43,6 +43,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+async def _taken_as_it_is() -> None:
+    """Nobody holds the clock against another one."""
+
+
 class SqlLedger(SqlOutbox):
     """Implements `ports.Ledger`. Every method that changes something is durable when it returns.
 
@@ -51,6 +55,7 @@ class SqlLedger(SqlOutbox):
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.confirm_time = _taken_as_it_is
 
     @abstractmethod
     async def _read(
@@ -110,6 +115,7 @@ class SqlLedger(SqlOutbox):
     # -- the flow
 
     async def enter(self, source: SourceFile, context: str, content: Content) -> Standing:
+        await self.confirm_time()
         return await self._write(flow.enter, source, context, content, self._clock.now())
 
     async def intend(self, content_id: ContentId, profile: str, *, fresh: bool = False) -> Intent:
@@ -174,6 +180,7 @@ class SqlLedger(SqlOutbox):
     # -- time and operators
 
     async def expire(self, limit: int = 200) -> int:
+        await self.confirm_time()
         return await self._write(upkeep.expire, self._clock.now(), limit)
 
     async def prune(self, before: datetime) -> int:
@@ -191,6 +198,9 @@ class SqlLedger(SqlOutbox):
 
     async def next_expiry_at(self) -> datetime | None:
         return await self._read(reads.next_expiry_at)
+
+    async def live_id(self) -> FileId | None:
+        return await self._read(reads.live_id)
 
     async def purge(self, content_id: ContentId, file_id: str, why: str, *, withdraw: bool = False) -> bool:
         return await self._write(upkeep.purge, content_id, file_id, why, self._clock.now(), withdraw=withdraw)

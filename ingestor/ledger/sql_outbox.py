@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -26,6 +26,7 @@ class SqlOutbox(ABC):
     """Implements `ports.Outbox`."""
 
     _clock: Clock
+    confirm_time: Callable[[], Awaitable[None]]
     station: str = ""
     """Of a shared ledger: each station tells its own hooks, and knows by itself how far it has come."""
 
@@ -58,6 +59,7 @@ class SqlOutbox(ABC):
             await self._write(outbox.enqueue, self._scope, routes, _SLICE, self._clock.now())
 
     async def tell_expiring(self, folder: str, within: timedelta) -> int:
+        await self.confirm_time()
         now = self._clock.now()
         told, until = 0, now + within
         for state in HAS_LIVE_ID:

@@ -56,6 +56,7 @@ LEVELS: Mapping[str, int] = MappingProxyType(
         # this machine
         "settings_refused": logging.ERROR,
         "clock_wrong": logging.WARNING,
+        "clock_unconfirmed": logging.WARNING,
         "disk_paused": logging.ERROR,
         "worker_lost": logging.WARNING,
         "page_unavailable": logging.WARNING,

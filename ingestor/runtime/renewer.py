@@ -47,6 +47,7 @@ class Renewer:
             await self._clock.sleep(LOOK_SECONDS)
 
     async def _plan(self) -> None:
+        await self._ledger.confirm_time()
         now = self._clock.now()
         # What ends later than a whole life from now cannot be: the horizon is all there is.
         ended = self._clock.monotonic() >= self._ended_look_at

@@ -89,6 +89,7 @@ class Verifier:
     async def verify(self, entries: Sequence[LedgerEntry]) -> list[Checked]:
         """In the order given. An id that has ended by itself is marked so: its image is wanted as before."""
         try:
+            await self._ledger.confirm_time()
             return await _at_once(entries, self._check)
         finally:
             while await self._ledger.expire():
@@ -98,6 +99,8 @@ class Verifier:
     async def _check(self, entry: LedgerEntry) -> Checked:
         assert entry.file_id is not None
         assert entry.content_id is not None
+        if entry.expires_at is not None and entry.expires_at <= self._clock.now():
+            return Checked(entry=entry, is_there=False, has_expired=True)
         try:
             await self._api.fetch(entry.file_id)
         except FileGone:

@@ -17,6 +17,9 @@ class Ledger:
         self.images = 0
         self._clock = clock
 
+    async def confirm_time(self) -> None:
+        """It is right."""
+
     async def renewable(self, folders: Any, before: datetime, *, ended: bool) -> list[tuple[str, datetime]]:
         return [(str(number), self._clock.now() + timedelta(hours=23)) for number in range(self.images)]
 
