@@ -5,6 +5,7 @@ Each id costs one GET, paced under the GET quota. With --renew, what is gone is 
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,8 @@ from ingestor.cli.common import Config, Json, out, out_json, run, settings_of
 from ingestor.cli.completing import folder_names
 
 if TYPE_CHECKING:
+    from ingestor.model import LedgerEntry
+    from ingestor.ports import Ledger
     from ingestor.settings import Settings
 
 
@@ -30,10 +33,10 @@ def command(
 async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: bool) -> None:
     from ingestor.cli.asking import asking
     from ingestor.observe.wording import counted
-    from ingestor.runtime.upkeep import distinct_ids, every
+    from ingestor.runtime.upkeep import distinct_ids
 
     async with asking(settings, folder, marks_ended=False) as asked:
-        entries = await distinct_ids(every(asked.ledger, folder=folder, has_live_id=True))
+        entries = await distinct_ids(_marked_live(asked.ledger, folder))
         checked = await asked.verifier.verify(entries)
         gone = [one.entry for one in checked if not one.is_there and not one.has_expired]
         expired = [one.entry for one in checked if one.has_expired]
@@ -54,3 +57,14 @@ async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: 
     out(f"asked about {counted(len(checked), 'id')}: {there} there, {len(gone)} gone{ended}")
     if in_line:
         out(f"{in_line} are in line again: a running `ingestor watch` takes them, else the next `ingestor backfill`")
+
+
+async def _marked_live(ledger: Ledger, folder: str | None) -> AsyncIterator[LedgerEntry]:
+    """Entries whose ids are not marked as ended: those that have ended meanwhile, and those that wait, as well."""
+    from ingestor.policy.life_cycle import HAS_LIVE_ID
+    from ingestor.runtime.upkeep import every
+
+    async for entry in every(ledger, sorted(HAS_LIVE_ID), folder=folder):
+        yield entry
+    async for entry in every(ledger, folder=folder, has_live_id=True):
+        yield entry

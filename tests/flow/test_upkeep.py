@@ -39,6 +39,16 @@ async def test_an_id_that_has_ended_by_itself_is_not_marked_as_deleted(home: Hom
     assert home.present()["one.jpg"]["event"] == "renewed"
 
 
+async def test_an_id_that_has_ended_by_a_clock_that_is_right_is_told_of_too(home: Home) -> None:
+    drop(home, "one.jpg", 1)
+    await home.run("backfill")
+    home.sandbox.advance(DAY + 60)
+    with contextlib.closing(sqlite3.connect(home.folder / "var/ledger.db")) as ledger, ledger:
+        ledger.execute("INSERT INTO facts (name, value, changed_at) VALUES ('clock.correction', ?, 0)", (DAY + 60,))
+    ran = await home.run("verify", "--json")
+    assert ran.json == {"checked": 1, "gone": 0, "expired": 1, "in_line": 0, "files": []}
+
+
 async def test_what_somebody_has_deleted_is_marked_so(home: Home) -> None:
     for number in range(3):
         drop(home, f"{number}.jpg", number)
