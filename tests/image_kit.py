@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import itertools
 import struct
 import zlib
 from collections.abc import Callable, Iterable
@@ -401,8 +402,57 @@ def cursor() -> bytes:
 
 def psd(*, selection: bool = False) -> bytes:
     """A flat RGB document: header, no palette, no resources, no layers, raw planes; with an empty selection, saved."""
-    planes = np.asarray(quarters()).transpose(2, 0, 1).tobytes() + bytes(64 * 48 if selection else 0)
-    return struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3 + selection, 48, 64, 8, 3) + bytes(12) + b"\0\0" + planes
+    return psd_of([*rgb_planes(), *([np.zeros((48, 64), np.uint8)] if selection else [])])
+
+
+def rgb_planes() -> list[np.ndarray]:
+    return list(np.asarray(quarters()).transpose(2, 0, 1))
+
+
+def psd_of(
+    planes: list[np.ndarray],
+    *,
+    mode: int = 3,
+    size: tuple[int, int] = (64, 48),
+    packed: bool = False,
+    palette: bytes = b"",
+    resources: Iterable[tuple[int, bytes]] = (),
+    layers: bytes = b"",
+) -> bytes:
+    """A document of these channels, whose rows are bits where they are narrower than the picture."""
+    width, height = size
+    bits = 8 * planes[0].itemsize if planes[0].shape[1] == width else 1
+    planes = [plane.astype(plane.dtype.newbyteorder(">")) for plane in planes]
+    told = b"".join(
+        struct.pack(">4sHxxI", b"8BIM", number, len(content)) + content + bytes(len(content) % 2)
+        for number, content in resources
+    )
+    head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, len(planes), height, width, bits, mode)
+    head += b"".join(struct.pack(">I", len(section)) + section for section in (palette, told, layers))
+    if not packed:
+        return head + b"\0\0" + b"".join(plane.tobytes() for plane in planes)
+    rows = [pack_bits(row.tobytes()) for plane in planes for row in plane]
+    return head + b"\0\1" + b"".join(struct.pack(">H", len(row)) for row in rows) + b"".join(rows)
+
+
+def pack_bits(row: bytes) -> bytes:
+    """Runs of equal bytes, and all between them as it is."""
+    runs = [bytes(run) for _, run in itertools.groupby(row)]
+    packed = b""
+    for alone, some in itertools.groupby(runs, lambda run: len(run) == 1):
+        whole = b"".join(some) if alone else b""
+        for at in range(0, len(whole), 128):
+            packed += bytes([len(whole[at : at + 128]) - 1]) + whole[at : at + 128]
+        for run in () if alone else some:
+            for at in range(0, len(run), 128):
+                count = len(run[at : at + 128])
+                packed += bytes([257 - count & 0xFF if count > 1 else 0, run[0]])
+    return packed
+
+
+def psd_layers(count: int) -> bytes:
+    """A section that tells of so many layers, and holds none."""
+    return struct.pack(">Ih2xI", 4, count, 0)
 
 
 def tga_of_empty_alpha() -> bytes:
@@ -561,6 +611,14 @@ SAMPLES: tuple[Sample, ...] = (
     _of("JPEG 2000 12 bit", "JPEG2000", lambda: jpeg2000(rgb_samples(12).astype(np.uint16), 12)),
     _of("PSD", "PSD", psd),
     _of("PSD with a selection", "PSD", lambda: psd(selection=True)),
+    _of("PSD packed, with selections", "PSD", lambda: psd_of([*rgb_planes(), *rgb_planes()], packed=True)),
+    _of("PSD RGB 16 bit", "PSD", lambda: psd_of([plane.astype("u2") * 257 for plane in rgb_planes()])),
+    _of("PSD Lab", "PSD", lambda: psd_of(psd_lab_planes(), mode=9, packed=True), tolerance=14),
+    _of("PSD CMYK", "PSD", lambda: psd_of(list(255 - cmyk_samples().transpose(2, 0, 1)), mode=4)),
+    _of("PSD grey", "PSD", lambda: psd_of([grey_samples(8)[..., 0].astype("u1")], mode=1), grey=True),
+    _of("PSD duotone", "PSD", lambda: psd_of([grey_samples(8)[..., 0].astype("u1")], mode=8), grey=True),
+    _of("PSD palette", "PSD", lambda: palette_psd()),
+    _of("PSD bitmap", "PSD", lambda: bitmap_psd(), grey=True, tolerance=130),
     _of("QOI", "QOI", lambda: saved(quarters(), "QOI")),
     _of("PCX", "PCX", lambda: saved(quarters(), "PCX")),
     _of("SGI", "SGI", lambda: saved(quarters(), "SGI")),
@@ -575,6 +633,26 @@ SAMPLES: tuple[Sample, ...] = (
 
 def _inks(depth: int) -> np.ndarray:
     return (np.asarray(quarters().convert("CMYK")).astype(np.uint32) * ((1 << depth) - 1) // 255).astype(np.uint16)
+
+
+def cmyk_samples() -> np.ndarray:
+    return np.asarray(quarters().convert("CMYK"))
+
+
+def palette_psd(*, packed: bool = False, resources: Iterable[tuple[int, bytes]] = ()) -> bytes:
+    image = quarters().quantize(4)
+    colours = bytes(image.getpalette() or ()).ljust(768, b"\0")
+    palette = colours[0::3] + colours[1::3] + colours[2::3]
+    return psd_of([np.asarray(image)], mode=2, packed=packed, palette=palette, resources=resources)
+
+
+def bitmap_psd(*, packed: bool = False) -> bytes:
+    """1 is black."""
+    return psd_of([np.packbits(grey_samples(1)[..., 0] == 0, axis=1)], mode=0, packed=packed)
+
+
+def psd_lab_planes() -> list[np.ndarray]:
+    return [plane ^ sign for plane, sign in zip(lab_samples().transpose(2, 0, 1), (0, 128, 128), strict=True)]
 
 
 def lab_samples() -> np.ndarray:

@@ -95,6 +95,10 @@ def _factory(row: Format) -> Callable[..., Image.Image]:
         from ingestor.images.sun import SunFile
 
         return SunFile
+    if row.name == "PSD":
+        from ingestor.images.psd import PsdFile
+
+        return PsdFile
     return Image.OPEN[row.name][0]
 
 

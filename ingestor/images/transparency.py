@@ -11,7 +11,6 @@ from ingestor.images import png
 from ingestor.images.source import Source
 
 _TGA_ATTRIBUTE_BITS = 0x0F
-_PSD_SECTIONS_AT = 26
 _BMP_HEAD = struct.Struct("<10x2I2i2xHI32xI")
 """Where the pixels are, bytes of the header, width, height, bits a pixel, compression, and the mask of alpha."""
 _BMP_WITH_ALPHA_BYTES, _BMP_BIT_FIELDS = 56, 3
@@ -24,9 +23,6 @@ def mended(source: Source, name: str, picture: Image.Image) -> Image.Image:
             png.mend_transparency(source, picture)
         case "GIF":
             return _with_clear_surroundings(picture)
-        case "PSD" if picture.mode == "RGBA" and not _is_alpha_in_psd(source.whole()):
-            # A selection that was saved: every fourth channel is one, but where the layers say otherwise.
-            return picture.convert("RGB")
         case "TGA" if picture.mode == "RGBA" and not source.head[17] & _TGA_ATTRIBUTE_BITS:
             # No alpha by its header. Some programs write one all the same, others leave zeros there.
             alpha = picture.getchannel("A")
@@ -62,18 +58,3 @@ def _with_clear_surroundings(picture: Image.Image) -> Image.Image:
     alpha.paste(shown.getchannel("A").crop(frame), tuple(frame))
     shown.putalpha(alpha)
     return shown
-
-
-def _is_alpha_in_psd(data: bytes) -> bool:
-    """Whether the first channel beyond the colours is alpha: then the number of layers is negative.
-
-    Adobe Photoshop File Formats, Layer and Mask Information Section.
-    """
-    try:
-        at = _PSD_SECTIONS_AT
-        for _ in ("colour mode data", "image resources"):
-            at += 4 + struct.unpack_from(">I", data, at)[0]
-        section, layers = struct.unpack_from(">2I", data, at)
-        return bool(section and layers) and struct.unpack_from(">h", data, at + 8)[0] < 0
-    except struct.error:
-        return False

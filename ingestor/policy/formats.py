@@ -125,7 +125,7 @@ FORMATS = (
     ),
     Format(
         name="PSD",
-        title="Photoshop (flattened picture)",
+        title="Photoshop (merged picture): 1, 8, 16 bits; grey, palette, RGB, CMYK, Lab; transparency",
         suffixes=(".psd",),
         plugin="PIL.PsdImagePlugin",
         pictures="extras",

@@ -60,19 +60,6 @@ def test_around_a_small_first_frame_there_is_nothing(made_fit, transparent):
     assert (alpha[inside] == 255).all()
 
 
-def with_layers(count: int) -> bytes:
-    """A document of four channels, with so many layers by its own account."""
-    data = kit.psd(selection=True)
-    section = struct.pack(">2Ih2x", 8, 4, count)
-    return data[:34] + section + data[38:]
-
-
-@pytest.mark.parametrize(("count", "is_clear"), [(0, False), (2, False), (-1, True), (-3, True)])
-def test_the_fourth_channel_of_a_document_is_alpha_where_its_layers_say_so(made_fit, count, is_clear):
-    alpha = alpha_of(made_fit(with_layers(count)))
-    assert (alpha == (0 if is_clear else 255)).all()
-
-
 @pytest.mark.parametrize("bits", [0, 8])
 def test_alpha_that_a_tga_holds_is_kept_whatever_its_header_says(made_fit, bits):
     half = kit.quarters().convert("RGBA")
