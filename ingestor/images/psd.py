@@ -6,6 +6,7 @@ has, and inverts bitmaps. Source: Adobe Photoshop File Formats Specification.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _MOST_CHANNELS = 56
 _LONGEST_SIDE = 300_000
 """Of large documents; of others it is a tenth of that."""
 _RAW, _PACKBITS, _ZIPPED = 0, 1, (2, 3)
+_UNBLENDED_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +128,11 @@ def _picture(data: Bytes, merged: _Merged) -> tuple[Image.Image, list[str]]:
             picture.paste(band, (0, top))
         return picture, []
     keeps_alpha = merged.shown_mode != merged.mode
-    odd = []
+    to_unblend, odd = keeps_alpha and _is_on_white(rows_of, merged), []
     for top, planes in _planes(rows_of, merged):
-        if merged.has_alpha and not keeps_alpha and planes.pop().min() < merged.white:
+        if to_unblend:
+            planes[:-1] = _unblended(planes[:-1], planes[-1], merged.white)
+        elif merged.has_alpha and not keeps_alpha and planes.pop().min() < merged.white:
             odd = [f"its transparency is shown on white: colours of {merged.mode} cannot keep it"]
         if merged.mode == "CMYK":
             planes = [merged.white - plane for plane in planes]
@@ -163,6 +167,31 @@ def _planes(rows_of: Callable[[int, int, int], bytes], merged: _Merged) -> Itera
 
 def _to_eight_bits(plane: np.ndarray, bits: int) -> np.ndarray:
     return plane if bits == 8 else ((plane.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+# -- transparency ----------------------------------------------------------------------------------
+
+
+def _is_on_white(rows_of: Callable[[int, int, int], bytes], merged: _Merged) -> bool:
+    """Whether what is transparent has been blended with white, as Photoshop does; other programs leave colours alone.
+
+    Those are found by colours that are darker than so much white leaves them.
+    """
+    clear = unblended = 0
+    for _, (*colours, alpha) in _planes(rows_of, merged):
+        darkest = functools.reduce(np.minimum, colours).astype(np.int32)
+        clear += int((alpha < merged.white).sum())
+        unblended += int((darkest + alpha < merged.white - merged.white // 100).sum())
+    return clear > 0 and unblended <= clear * _UNBLENDED_SHARE
+
+
+def _unblended(colours: list[np.ndarray], alpha: np.ndarray, white: int) -> list[np.ndarray]:
+    """Colours before they were blended with white; where nothing is left of them, white."""
+    scale = white / np.maximum(alpha, 1).astype(np.float64)
+    return [
+        (white - (white - plane.astype(np.float64)) * scale + 0.5).clip(0, white).astype(plane.dtype)
+        for plane in colours
+    ]
 
 
 # -- unpacking -------------------------------------------------------------------------------------

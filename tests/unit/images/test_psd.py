@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests import image_kit as kit
 PACKED = pytest.mark.parametrize("packed", [False, True], ids=["raw", "packed"])
 SELECTION = np.arange(48 * 64, dtype=np.uint32).reshape(48, 64)
 GREY = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
+SHARES = np.tile(np.linspace(0, 1, 48)[:, None], (1, 64))
 
 
 def loaded(data: bytes) -> PsdFile:
@@ -158,6 +160,23 @@ def test_the_next_channel_is_alpha_where_the_layers_say_so(mode, colours, layers
     assert image.mode == {1: "L", 3: "RGB"}[mode] + ("A" if is_alpha else "")
     if is_alpha:
         assert (np.asarray(image)[..., -1] == 90).all()
+
+
+@PACKED
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("mode", [1, 3])
+def test_what_was_blended_with_white_is_as_it_was(mode, bits, packed):
+    colours = [GREY] if mode == 1 else kit.rgb_planes()
+    white, kind = (1 << bits) - 1, np.uint8 if bits == 8 else np.uint16
+    blended = [((plane / 255 * SHARES + 1 - SHARES) * white + 0.5).astype(kind) for plane in colours]
+    planes = [*blended, (SHARES * white + 0.5).astype(kind), GREY.astype(kind)]
+    image = np.asarray(loaded(kit.psd_of(planes, mode=mode, packed=packed, layers=kit.psd_layers(-1))))
+    assert np.array_equal(image[..., -1], np.floor(SHARES * 255 + 0.5))
+    assert (image[0] == [*[255] * len(colours), 0]).all()
+    # The fewer is left of a colour, the less it is known.
+    for row, shown in itertools.product(range(1, 48), range(len(colours))):
+        known = 1 if bits == 16 else 1 + 1 / SHARES[row, 0]
+        assert np.abs(image[row, :, shown].astype(int) - colours[shown][row]).max() <= known
 
 
 def test_colours_that_no_blending_leaves_stay_as_they_are():
