@@ -80,6 +80,8 @@ class PsdFile(ImageFile.ImageFile):
         if bits not in _DEPTHS.get(mode, (8, 16)):
             raise KindNotRead(f"documents with {bits} bits a channel in colour mode {mode}")
         told = psd_sections.read(data)
+        if not told.is_merged:
+            raise KindNotRead('documents saved without "Maximize compatibility", which hold no merged picture,')
         compression = data.number(told.end, "H")
         if compression in _ZIPPED:
             raise KindNotRead("documents whose merged picture is zipped")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import IO
 
 _SECTIONS_AT = 26
-_ICC_PROFILE, _CLEAR_INDEX = 1039, 1047
-_WANTED = (_ICC_PROFILE, _CLEAR_INDEX)
+_ICC_PROFILE, _CLEAR_INDEX, _VERSION_INFO = 1039, 1047, 1057
+_WANTED = (_ICC_PROFILE, _CLEAR_INDEX, _VERSION_INFO)
 _RESOURCES = (b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR")
 _BLOCKS = (b"8BIM", b"8B64")
 _MOST_BLOCKS = 1000
@@ -49,6 +49,8 @@ class Told:
     icc: bytes | None
     clear_index: int | None
     """The colour of a palette that stands for "transparent"."""
+    is_merged: bool
+    """False: layers alone were saved, and what stands for the merged picture is blank."""
     has_alpha: bool
     """Whether the first channel beyond the colours is alpha; else it is a selection that was saved."""
     odd: tuple[str, ...]
@@ -65,10 +67,12 @@ def read(data: Bytes) -> Told:
     colours, resources, layers = sections
     found, is_whole = _resources(data, *resources)
     clear = found.get(_CLEAR_INDEX, b"")
+    version = found.get(_VERSION_INFO, b"")
     return Told(
         colour_data=data.at(colours[0], colours[1] - colours[0]),
         icc=found.get(_ICC_PROFILE),
         clear_index=clear[1] if len(clear) == 2 and not clear[0] else None,
+        is_merged=len(version) < 5 or version[4] != 0,
         has_alpha=_has_alpha(data, *layers),
         odd=() if is_whole else ("its image resources are damaged: a colour profile may be lost",),
         end=at,

@@ -192,3 +192,18 @@ def test_inks_and_lab_are_shown_on_white_with_a_warning(mode, colours):
         image = loaded(kit.psd_of(planes, mode=mode, layers=kit.psd_layers(-1)))
         assert any("white" in odd for odd in image.odd) == is_told
         assert len(image.getbands()) == colours
+
+
+# -- without a merged picture ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_a_document_that_was_saved_without_its_merged_picture_is_told_with_the_cure(made_fit, is_merged):
+    version = struct.pack(">I?", 1, is_merged) + bytes(12)
+    data = kit.psd_of([np.full((48, 64), 255, np.uint8)] * 3, resources=[(1057, version)])
+    if is_merged:
+        assert made_fit(data).width_px == 64
+    else:
+        error = refused(made_fit, data)
+        assert error.reason == "unsupported"
+        assert "Maximize compatibility" in str(error)
