@@ -41,8 +41,8 @@ def pixels(
             undecoded.take()
             return _whole(webp.decode(source.whole()))
         picture = undecoded.take()
-        if header.format.name == "JPEG2000" and (deep := jpeg2000.deep(source, picture)) is not None:
-            return _whole(deep)
+        if header.format.name == "JPEG2000":
+            return _whole(_let_go(jpeg2000.decode(source, picture)))
         if (samples := png.samples(source, header, picture)) is not None:
             return _whole(samples if to_resize else samples.image())
         loaded = _loaded(picture)
@@ -72,6 +72,10 @@ def _whole(image: Picture, odd: list[str] | None = None) -> Decoded:
 
 def _loaded(picture: Image.Image) -> Image.Image:
     picture.load()
+    return _let_go(picture)
+
+
+def _let_go(picture: Image.Image) -> Image.Image:
     # The file's bytes would live as long as its pixels.
     for name in {"fp", "_fp"} & vars(picture).keys():
         setattr(picture, name, None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from ingestor.errors import ImageRejected
-from ingestor.images import attached, damage, exif, jpeg, jpeg_markers, style
+from ingestor.images import attached, damage, exif, jp2_boxes, jpeg, jpeg_markers, style
 from ingestor.images.attached import Attached
 from ingestor.images.source import Source
 from ingestor.images.style import JpegStyle
@@ -59,6 +59,7 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
     if (early := _size_before_opening(source, row)) is not None:
         _check_pixels(source, early, rules)
     with damage.told(source, row):
+        boxes = jp2_boxes.read(source) if row.name == "JPEG2000" else jp2_boxes.Told()
         # Not `Image.open`, which keeps to itself why a plugin refuses a file.
         factory = _factory(row)
         picture = factory(source.head_stream() if alone else source.stream(), "")
@@ -67,6 +68,8 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
         if row.name == "JPEG" and not alone:
             _check_scans(source)
         carried = attached.of(picture, row)
+        if boxes.icc:
+            carried = replace(carried, icc=boxes.icc)
         header = Header(
             format=row,
             size=size,

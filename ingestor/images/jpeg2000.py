@@ -1,4 +1,4 @@
-"""JPEG 2000 in colour of more than 8 bits a channel, which Pillow rounds so that white becomes black."""
+"""JPEG 2000: channels as the file defines them, and colour of more than 8 bits, where Pillow makes white black."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import struct
 import numpy as np
 from PIL import Image
 
+from ingestor.images import jp2_boxes
 from ingestor.images.damage import KindNotRead
+from ingestor.images.jp2_boxes import Channels
 from ingestor.images.source import Source
 
 _SIZE_MARKER = b"\xff\x4f\xff\x51"
@@ -18,28 +20,45 @@ _MODES = {2: "LA", 3: "RGB", 4: "RGBA"}
 _BAND_SAMPLES = 2_000_000
 
 
-def deep(source: Source, picture: Image.Image) -> Image.Image | None:
-    """The pixels with 8 bits a channel; None for what Pillow reads well. `picture` is Pillow's, not decoded yet.
+def decode(source: Source, picture: Image.Image) -> Image.Image:
+    """The pixels, of 8 bits a channel where they are in colour. `picture` is Pillow's, not decoded yet.
 
     Raises `KindNotRead` for channels that differ from each other or have a sign, `RuntimeError` for damage.
     """
+    channels = jp2_boxes.read(source).channels
+    shown = _deep(source, picture, channels)
+    if shown is None:
+        picture.load()
+        shown = picture
+    if channels is None or shown.mode == "I;16" or (channels.are_in_order and channels.mode == shown.mode):
+        return shown
+    stored = shown.split()
+    parts = [stored[channel] for channel in channels.order]
+    return Image.merge(channels.mode, parts) if len(parts) > 1 else parts[0]
+
+
+def _deep(source: Source, picture: Image.Image, channels: Channels | None) -> Image.Image | None:
+    """What Pillow reads wrongly, channels as they are stored; None for all else."""
     told = _components(source.whole())
     depths = [(component & ~_SIGNED) + 1 for component in told]
-    if picture.mode not in _MODES.values() or max(depths, default=8) <= 8:
+    if picture.mode not in ("CMYK", *_MODES.values()) or max(depths, default=8) <= 8:
         return None
     if len(set(told)) != 1 or told[0] & _SIGNED or len(told) not in _MODES:
         raise KindNotRead("channels of different depths, or with a sign,")
     from openjpeg.utils import decode  # late: few workers ever need it
 
-    samples = decode(source.whole())
-    height, width, channels = samples.shape
+    data = source.whole()
+    if channels is not None and not channels.are_in_order:
+        data = data[data.find(_SIZE_MARKER) :]  # this decoder too would put them in order
+    samples = decode(data)
+    height, width, count = samples.shape
     white = (1 << depths[0]) - 1
     pixels = np.empty(samples.shape, np.uint8)
-    rows = max(1, _BAND_SAMPLES // (width * channels))
+    rows = max(1, _BAND_SAMPLES // (width * count))
     for top in range(0, height, rows):
         band = samples[top : top + rows].astype(np.uint32)
         pixels[top : top + rows] = (band * 255 + white // 2) // white
-    return Image.fromarray(pixels, _MODES[channels])
+    return Image.fromarray(pixels, _MODES[count])
 
 
 def _components(data: bytes) -> bytes:
