@@ -14,7 +14,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageChops
 
-from ingestor.images import jpeg_markers
+from ingestor.images import jpeg_holes, jpeg_markers
 from ingestor.images.samples import Picture, Samples
 from ingestor.policy.sizing import Size
 
@@ -34,6 +34,7 @@ _MODES = {"Gray": ("GRAY", "L"), "CMYK": ("CMYK", "CMYK"), "YCCK": ("CMYK", "CMY
 
 _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _FEW_LEFT_OVER = 2
+_ZEROS = "a part of its data is nothing but zeros"
 
 
 class NotReadHere(Exception):
@@ -45,7 +46,7 @@ def check(data: bytes) -> list[str]:
 
     Raises `ValueError` for damage, with what is damaged, and `NotReadHere`.
     """
-    if (damage := _damage_of_a_progressive(data)) is not None:
+    if (damage := _silent_damage(data)) is not None:
         raise ValueError(damage)
     try:
         _read_all(data)
@@ -106,7 +107,7 @@ def _decoded(data: bytes, space: str, size: Size, *, strict: bool) -> tuple[np.n
         )
         return found
 
-    if strict and _damage_of_a_progressive(data) is None:
+    if strict and _silent_damage(data) is None and not jpeg_holes.ends_in_zeros(data):
         with contextlib.suppress(ValueError):
             return pixels(strict=True), []
     odd = check(data) if strict else []
@@ -131,7 +132,7 @@ def _kind(data: bytes) -> str:
         raise NotReadHere(f"colour space or sampling: {error}") from error
 
 
-def _damage_of_a_progressive(data: bytes) -> str | None:
+def _silent_damage(data: bytes) -> str | None:
     """What no decoder tells: scans that never came, or came as zeros, or with a few bytes too many.
 
     Other damage to the refinement of single coefficients can stay unseen: a decoder that falls into step again behind
@@ -141,13 +142,16 @@ def _damage_of_a_progressive(data: bytes) -> str | None:
         return "the last refinements of the picture are missing"
     if jpeg_markers.has_bits_left_over(data):
         return "a refinement of the picture has more bytes than blocks"
-    return "a part of its refinements is nothing but zeros" if jpeg_markers.has_hole(data) else None
+    return _ZEROS if jpeg_markers.has_hole(data) or jpeg_holes.has_hole(data) else None
 
 
 def _read_all(data: bytes, *, strict: bool = True) -> None:
     kind = _kind(data)
     space = _CHECKED_AS.get(kind, "RGBX")
     simplejpeg.decode_jpeg(data, space, min_factor=CHECK_FACTOR, min_height=1, min_width=1, strict=strict)
+    if strict and jpeg_holes.ends_in_zeros(data):
+        # Of padding the decoder would have told.
+        raise ValueError(_ZEROS)
 
 
 def _odd_but_harmless(data: bytes, warning: str) -> list[str]:
@@ -161,8 +165,18 @@ def _odd_but_harmless(data: bytes, warning: str) -> list[str]:
         shorter = _without_padding(plain, str(damage))
         if shorter is None:
             raise
-        _read_all(shorter)
+        _read_but_for_few(shorter)
     return [warning]
+
+
+def _read_but_for_few(data: bytes) -> None:
+    """Like `_read_all`, but for a byte or two before the end marker."""
+    try:
+        _read_all(data)
+    except ValueError as warning:
+        told = _LEFT_OVER.search(str(warning))
+        if told is None or int(told[1]) > _FEW_LEFT_OVER:
+            raise
 
 
 def _check_readable(data: bytes) -> None:
@@ -184,4 +198,5 @@ def _without_padding(data: bytes, warning: str) -> bytes | None:
     left_over = data[-2 - int(told[1]) : -2]
     if len(left_over) > _FEW_LEFT_OVER and not jpeg_markers.PADDING.issuperset(left_over):
         return None
-    return data[: -2 - int(told[1])] + data[-2:]
+    # Of the zeros before the end the decoder has taken some for blocks, if any are missing.
+    return jpeg_holes.without_zeros_at_end(data[: -2 - int(told[1])] + data[-2:])

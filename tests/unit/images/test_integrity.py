@@ -53,6 +53,31 @@ def test_zeroed_blocks_in_a_jpeg_are_found(made_fit, kind, longest_side_px):
         assert refused(made_fit, damaged, longest_side_px=longest_side_px) == "corrupt"
 
 
+@pytest.mark.parametrize("longest_side_px", [4096, 400], ids=["as found", "resized"])
+@pytest.mark.parametrize("kind", ["baseline", "restarts"])
+def test_zeros_that_a_decoder_reads_as_just_as_many_blocks_are_found(made_fit, kind, longest_side_px):
+    data = kit.jpeg(kit.photograph(900, 600, 7), quality=85, **KINDS[kind])
+    for at in range(len(data) // 10, len(data) - 520, len(data) // 60):
+        damaged = data[:at] + bytes(512) + data[at + 512 :]
+        assert refused(made_fit, damaged, longest_side_px=longest_side_px) == "corrupt"
+
+
+@pytest.mark.parametrize("longest_side_px", [4096, 400], ids=["as found", "resized"])
+@pytest.mark.parametrize("zeros", [200, 4096, 60_000])
+def test_a_part_that_was_never_written_before_the_end_marker_is_no_padding(made_fit, zeros, longest_side_px):
+    data = photo_jpeg()
+    damaged = data[: -2 - zeros] + bytes(zeros) + data[-2:]
+    assert refused(made_fit, damaged, longest_side_px=longest_side_px) == "corrupt"
+    assert refused(made_fit, damaged[:-2] + bytes(700) + data[-2:], longest_side_px=longest_side_px) == "corrupt"
+
+
+def test_a_flat_picture_is_nothing_but_zeros_and_whole(made_fit):
+    data = kit.jpeg(Image.new("RGB", (2000, 1500), "white"), optimize=True)
+    assert bytes(1000) in data
+    assert made_fit(data).warnings == ()
+    assert made_fit(data[:-2] + bytes(500) + data[-2:]).is_source
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_truncation_with_a_forged_end_is_found(made_fit, kind):
     data = photo_jpeg(kind)
@@ -91,6 +116,8 @@ def odd_but_whole() -> dict[str, bytes]:
     first_table = data.index(b"\xff\xdb")
     return {
         "padding before the end": data[:-2] + bytes(40) + data[-2:],
+        "much padding before the end": data[:-2] + bytes(512) + data[-2:],
+        "more padding than a decoder reads at once": data[:-2] + bytes(5000) + data[-2:],
         "a byte too many before the end": data[:-2] + b"\x17" + data[-2:],
         "line ends before the end": data[:-2] + b"\r\n" * 8 + data[-2:],
         "junk between segments": data[:first_table] + b"junk" + data[first_table:],
