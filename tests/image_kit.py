@@ -706,12 +706,12 @@ def _upside_down(values: np.ndarray) -> bytes:
     return values.astype("<f4")[::-1].tobytes()
 
 
-def heic() -> bytes:
+def heic(image: Image.Image | None = None, **options: object) -> bytes:
     """Needs the extra `[heif]`."""
     import pillow_heif  # only where it is installed
 
     buffer = io.BytesIO()
-    pillow_heif.from_pillow(quarters()).save(buffer, quality=90)
+    pillow_heif.from_pillow(image or quarters()).save(buffer, quality=90, **options)
     return buffer.getvalue()
 
 

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator
 
 from PIL import Image
 
-from ingestor.images import chunks, damage, jpeg, png
+from ingestor.images import chunks, damage, iso_media, jpeg, png
 from ingestor.images.chunks import Chunk
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
 
 _HOLES = {b"VP8 ": bytes(128), b"VP8L": bytes(1024)}
+_HOLE = bytes(128)
 _FRAME_HEAD_BYTES = 16
 """Of an ANMF chunk, before its own chunks."""
 
@@ -50,12 +51,32 @@ def _check_decoded(source: Source, header: Header, picture: Image.Image) -> None
 
 
 def check_container(source: Source, header: Header) -> None:
-    """What the container of a PNG or WebP tells of damage. Raises `SyntaxError` and `SourceNotReady`."""
+    """What the container of a PNG, WebP, HEIC or AVIF tells of damage. Raises `SyntaxError` and `SourceNotReady`."""
     match header.format.name:
         case "PNG":
             check_png_chunks(source)
         case "WEBP":
             check_webp_chunks(source)
+        case "HEIF" | "AVIF":
+            check_iso_media(source)
+
+
+def check_iso_media(source: Source) -> None:
+    """Raises `SyntaxError` for a hole in a coded picture, and `SourceNotReady` where the hole is the end.
+
+    Decoders show zeros as grey or green blocks without a word. No coder writes so many: HEVC and H.264 allow no three
+    in a row, and what the arithmetic coder of AV1 writes looks like noise (blank pages of 96 MP
+    had 3 in a row at most).
+    """
+    data = source.whole()
+    if holed := [(begin, end) for begin, end in iso_media.coded_extents(data) if data.find(_HOLE, begin, end) >= 0]:
+        # Metadata behind the pictures may end in zeros of its own.
+        written = len(data.rstrip(b"\0"))
+        raise _hole(source, is_the_end=any(end - written >= len(_HOLE) for _, end in holed))
+
+
+def _hole(source: Source, *, is_the_end: bool) -> Exception:
+    return damage.truncated(source) if is_the_end else SyntaxError("a part of its data is nothing but zeros")
 
 
 def check_webp_chunks(source: Source) -> None:
@@ -68,9 +89,7 @@ def check_webp_chunks(source: Source) -> None:
     data = source.whole()
     for kind, begin, end in _picture_chunks(data, chunks.of_webp(data)):
         if data.find(_HOLES[kind], begin, end) >= 0:
-            if data.endswith(_HOLES[b"VP8 "]):
-                raise damage.truncated(source)
-            raise SyntaxError("a part of its data is nothing but zeros")
+            raise _hole(source, is_the_end=data.endswith(_HOLES[b"VP8 "]))
 
 
 def _picture_chunks(data: bytes, found: Iterable[Chunk]) -> Iterator[Chunk]:

@@ -11,7 +11,7 @@ import simplejpeg
 from PIL import Image
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.images import jpeg
+from ingestor.images import iso_media, jpeg
 from tests import image_kit as kit
 
 KINDS = {
@@ -327,3 +327,42 @@ def test_every_frame_that_is_kept_is_decoded(made_fit):
     data[begin : begin + 4000] = b"\xff" * 4000
     assert refused(made_fit, bytes(data), animation="keep") == "corrupt"
     assert made_fit(bytes(data), animation="first_frame").width_px == 200
+
+
+ISO_MEDIA = {
+    "AVIF": lambda image: kit.saved(image, "AVIF", quality=90, speed=10, exif=kit.exif(make="maker") + bytes(3000)),
+    "animated AVIF": lambda image: kit.saved(
+        image, "AVIF", quality=90, speed=10, save_all=True, append_images=[Image.new("RGB", image.size)], duration=50
+    ),
+    "HEIC": lambda image: kit.heic(image, exif=b"Exif\0\0" + kit.exif(1) + bytes(3000)),
+}
+
+
+def heic_or_avif(kind: str, image: Image.Image) -> bytes:
+    if kind == "HEIC":
+        pytest.importorskip("pillow_heif")
+    return ISO_MEDIA[kind](image)
+
+
+@pytest.mark.parametrize("kind", ISO_MEDIA)
+@pytest.mark.parametrize("longest_side_px", [4096, 100], ids=["as large as it is", "resized"])
+def test_a_hole_in_a_heic_or_avif_is_found(made_fit, kind, longest_side_px):
+    data = heic_or_avif(kind, kit.noise(300, 200))
+    begin, end = next(iso_media.coded_extents(data))
+    for place in (1, 2, 3):
+        at = begin + (end - begin) * place // 4
+        assert (
+            refused(made_fit, data[:at] + bytes(512) + data[at + 512 :], longest_side_px=longest_side_px) == "corrupt"
+        )
+        half = data[:at] + bytes(len(data) - at)
+        assert refused(made_fit, half, longest_side_px=longest_side_px) == "truncated"
+
+
+@pytest.mark.parametrize("kind", ISO_MEDIA)
+@pytest.mark.parametrize("colour", ["black", "white", (120, 60, 200)])
+def test_a_blank_heic_or_avif_has_no_hole(made_fit, kind, colour):
+    data = heic_or_avif(kind, Image.new("RGB", (1024, 1024), colour))
+    assert list(iso_media.coded_extents(data))
+    assert made_fit(data).normalised[-1] == "webp"
+    metadata_of_zeros = b"\0" * 2000 in data
+    assert metadata_of_zeros == ("animated" not in kind)
