@@ -127,9 +127,9 @@ class Payload:
     width_px: int
     height_px: int
     normalised: tuple[str, ...]
-    """What was done, in order, from `turned`, `first_frame`, `colour`, `resized`, `webp`; or one of `stripped`,
-    `trimmed`, `mended` (metadata, what was appended, or damaged texts taken out of bytes that comply otherwise);
-    empty: nothing."""
+    """What was done, in order, from `turned`, `first_frame`, `colour`, `recoded`, `resized`, `webp`; or one of
+    `stripped`, `trimmed`, `mended` (metadata, what was appended, or damaged texts taken out of bytes that comply
+    otherwise); empty: nothing."""
     profile: str
     """Which encoder made the bytes, and how: part of the idempotency key. `as-is` for untouched bytes."""
     warnings: tuple[str, ...] = ()

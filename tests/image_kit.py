@@ -530,6 +530,7 @@ class Sample:
     tolerance: int = 12
     grey: bool = False
     moving: bool = False
+    rarely_read: bool = False
 
     @property
     def id(self) -> str:
@@ -547,8 +548,8 @@ SAMPLES: tuple[Sample, ...] = (
     _of("JPEG 4:2:2", "JPEG", lambda: jpeg(subsampling=1)),
     _of("JPEG as RGB", "JPEG", lambda: jpeg(keep_rgb=True)),
     _of("JPEG with restarts", "JPEG", lambda: jpeg(restart_marker_blocks=2)),
-    _of("JPEG arithmetic", "JPEG", arithmetic_jpeg),
-    _of("JPEG lossless", "JPEG", lossless_jpeg),
+    _of("JPEG arithmetic", "JPEG", arithmetic_jpeg, rarely_read=True),
+    _of("JPEG lossless", "JPEG", lossless_jpeg, rarely_read=True),
     _of("JPEG grey", "JPEG", lambda: jpeg(quarters().convert("L")), grey=True),
     _of("JPEG CMYK Adobe", "JPEG", cmyk_jpeg),
     _of("JPEG CMYK plain", "JPEG", plain_cmyk_jpeg),

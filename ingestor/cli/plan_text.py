@@ -31,6 +31,7 @@ _WORK = (
     ("as_found", "sent as found, byte for byte"),
     ("resized", "made smaller"),
     ("reencoded", "written anew as WebP"),
+    ("recoded", "written anew as a JPEG that everybody reads"),
     ("turned", "turned upright"),
     ("first_frame", "sent with only their first frame"),
 )

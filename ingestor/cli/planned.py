@@ -2,7 +2,7 @@
 
 discovered             = already_live + duplicates + to_upload + skipped + deferred + quarantined
 to_upload, tokens      = new + changed + expired (uploaded before) + in_line (waiting already)
-as_found, resized, reencoded, turned, first_frame     what is done to those; several may be to one image
+as_found, resized, reencoded, recoded, turned, first_frame  what is done to those; several may be to one image
 skipped_reasons, deferred_reasons, quarantined_reasons  reason to number; deferred is not ready, such as empty
 bytes_read             of the images to be uploaded
 quota                  as in `ingestor status`
@@ -44,6 +44,7 @@ def numbers(plan: Plan, supply: Supply, now: datetime) -> dict[str, Any]:
         "as_found": plan.work["as_found"],
         "resized": plan.work["resized"],
         "reencoded": plan.work["webp"],
+        "recoded": plan.work["recoded"],
         "turned": plan.work["turned"],
         "first_frame": plan.work["first_frame"],
         "skipped_reasons": _by_number(plan.skipped),

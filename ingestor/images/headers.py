@@ -18,6 +18,9 @@ from ingestor.policy.formats import Format
 from ingestor.policy.sizing import Size, is_bomb
 from ingestor.ports import NormaliseRules
 
+_USUAL_HEAD_BYTES = 64 * 1024
+"""Of a JPEG, up to its frame."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
@@ -33,6 +36,8 @@ class Header:
     """Frames of an animation or pages of a document; by-products of the same picture do not count."""
     style: JpegStyle
     """Of a JPEG."""
+    rarely_read: bool
+    """A JPEG that is coded arithmetically or without loss, which no browser and few services read."""
     gamma: float | None
     """Of a PNG that tells one, and no better description of its colours."""
     code_points: tuple[int, int] | None
@@ -77,6 +82,7 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
             turned_by_decoder=row.name == "TIFF" and _told_by_tiff(picture) != 1,
             has_more_pictures=row.pictures in ("animation", "pages") and bool(getattr(picture, "is_animated", False)),
             style=style.of(picture) if row.name == "JPEG" else JpegStyle(),
+            rarely_read=row.name == "JPEG" and _is_rarely_read(source),
             gamma=_gamma(picture),
             code_points=_code_points(source, row),
             attached=carried,
@@ -131,6 +137,19 @@ def _check_pixels(source: Source, size: Size, rules: NormaliseRules) -> None:
             "decompression_bomb",
             f"{source.name}: {source.size_bytes:,} bytes claim to be {size}; an image with anything on it is larger",
         )
+
+
+def _is_rarely_read(source: Source) -> bool:
+    count = _USUAL_HEAD_BYTES
+    while True:
+        # Only the frame's head is looked for: what stands before it may be megabytes, and all the rest is not needed.
+        data = source.at(0, count)
+        for segment in jpeg_markers.segments(data):
+            if segment.marker in jpeg_markers.FRAMES:
+                return segment.marker in jpeg_markers.ARITHMETIC or jpeg_markers.is_lossless(data)
+        if len(data) < count:
+            return False
+        count *= 4
 
 
 def _check_scans(source: Source) -> None:

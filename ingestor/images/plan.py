@@ -23,6 +23,8 @@ class Plan:
     box: Size
     must_resize: bool
     too_many_bytes: bool
+    rarely_read: bool
+    """It is coded in a way that nobody can count on being read."""
     is_hopeless: bool
     """In its own format it would be too large even after resizing."""
     source_size: Size
@@ -36,7 +38,7 @@ class Plan:
     @property
     def fits_but_for_bytes(self) -> bool:
         """The pixels comply: nothing but the size of the file may be wrong."""
-        needs_pixels = self.orientation != 1 or self.first_frame or self.must_resize
+        needs_pixels = self.orientation != 1 or self.first_frame or self.must_resize or self.rarely_read
         return self.source_format.accepted_as is not None and not needs_pixels
 
     @property
@@ -54,6 +56,7 @@ class Plan:
             "turned": self.orientation != 1 or self.turned_by_decoder,
             "first_frame": self.first_frame,
             "colour": colour,
+            "recoded": self.rarely_read and written_as == self.source_format.name,
             "resized": size.pixels != self.source_size.pixels,
             "webp": written_as == "WEBP" and self.source_format.name != "WEBP",
         }
@@ -71,6 +74,7 @@ def plan(source: Source, header: Header, rules: NormaliseRules) -> Plan:
         box=box,
         must_resize=box != header.size,
         too_many_bytes=too_many_bytes,
+        rarely_read=header.rarely_read,
         is_hopeless=_is_hopeless(source, header, box, rules),
         source_size=header.size,
         source_format=header.format,

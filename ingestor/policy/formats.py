@@ -28,6 +28,8 @@ class Format:
     """The library below Pillow, by the name that `PIL.features` has for it: part of the profile."""
     accepted_as: str | None = None
     """The MIME type under which the API takes it (CONTRACT.md, Accepted input); None: it becomes WebP."""
+    never_as_found: str | None = None
+    """What becomes of kinds of it that few services read."""
     pictures: Pictures = "one"
     extra: str | None = None
     """The extra of this package without which it cannot be read."""
@@ -36,11 +38,13 @@ class Format:
 FORMATS = (
     Format(
         name="JPEG",
-        title="JPEG: baseline, progressive, arithmetic; grey, RGB, CMYK, YCCK; MPO and Ultra HDR (first picture)",
+        title="JPEG: baseline, progressive, arithmetic, lossless; grey, RGB, CMYK, YCCK; "
+        "MPO and Ultra HDR (first picture)",
         suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
         plugin="PIL.JpegImagePlugin",
         library="libjpeg_turbo",
         accepted_as="image/jpeg",
+        never_as_found="arithmetic and lossless ones written anew",
         pictures="extras",
     ),
     Format(
@@ -185,6 +189,7 @@ def format_table() -> str:
     lines = ["| format | suffixes | sent as |", "|---|---|---|"]
     for row in FORMATS:
         sent = "as found, where it complies" if row.accepted_as else "WebP"
+        sent += f"; {row.never_as_found}" if row.never_as_found else ""
         needs = f" (needs the extra `[{row.extra}]`)" if row.extra else ""
         lines.append(f"| {row.title}{needs} | {' '.join(f'`{s}`' for s in row.suffixes)} | {sent} |")
     return "\n".join(lines) + "\n"

@@ -58,7 +58,7 @@ class Plan:
     deferred: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
     work: Counter[str] = field(default_factory=Counter)
-    """Of those to be uploaded: `as_found`, else each of `resized`, `webp`, `turned`, `first_frame`, `colour`."""
+    """Of those to be uploaded: `as_found`, else each of the words of `Payload.normalised`."""
     bytes_read: int = 0
     """Of the files to be uploaded."""
     problems: list[ProblemLine] = field(default_factory=list)

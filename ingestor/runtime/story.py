@@ -17,6 +17,7 @@ DONE_TO_IT = {
     "turned": "turned upright",
     "first_frame": "only its first frame taken",
     "colour": "its colours converted",
+    "recoded": "written anew as a JPEG that everybody reads",
     "resized": "made smaller",
     "webp": "written anew as WebP",
 }

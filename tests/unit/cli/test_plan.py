@@ -39,6 +39,7 @@ KEYS = {
     "as_found",
     "resized",
     "reencoded",
+    "recoded",
     "turned",
     "first_frame",
     "skipped_reasons",

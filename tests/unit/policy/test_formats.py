@@ -54,7 +54,9 @@ def test_every_kind_of_every_format_is_made_fit(tmp_path, sample, rules):
         assert max(image.size) <= rules.get("longest_side_px", 4096)
         assert kit.close(kit.corners(image), meant(sample), sample.tolerance + 6)
     assert payload.mime_type in formats.MIME_TYPES.values()
-    assert payload.is_source == (row.accepted_as is not None and not rules and not sample.moving)
+    assert payload.is_source == (
+        row.accepted_as is not None and not rules and not sample.moving and not sample.rarely_read
+    )
     assert ("webp" in payload.normalised) == (row.accepted_as is None)
     assert ("first_frame" in payload.normalised) == sample.moving
 
