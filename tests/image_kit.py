@@ -357,6 +357,17 @@ def _tiff_predicted(part: np.ndarray, predictor: int) -> bytes:
     return split.tobytes()
 
 
+def tiff_with_profile(data: bytes, icc: bytes) -> bytes:
+    """The same little-endian TIFF with an ICC profile: its directory is written anew behind it."""
+    (at,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, at)
+    entries = [data[at + 2 + 12 * place :][:12] for place in range(count)]
+    entries.append(struct.pack("<HHII", 34675, 7, len(icc), len(data)))
+    directory = struct.pack("<H", count + 1) + b"".join(sorted(entries, key=lambda e: e[1::-1])) + bytes(4)
+    padded = data + icc + bytes(len(icc) % 2)
+    return padded[:4] + struct.pack("<I", len(padded)) + padded[8:] + directory
+
+
 def _tiff_packed(data: bytes, packed: int) -> bytes:
     if packed == 8:
         return zlib.compress(data)
@@ -751,11 +762,16 @@ def _words(text: str) -> dict[bytes, bytes]:
 
 def rgb_profile(colours: tuple[tuple[float, ...], ...], gamma: float) -> bytes:
     """An ICC profile of three primaries and a gamma."""
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256))
-    tags = _words("test RGB")
+    return curve_profile(colours, b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)))
+
+
+def curve_profile(
+    colours: tuple[tuple[float, ...], ...], curve: bytes, more: dict[bytes, bytes] | None = None
+) -> bytes:
+    """An ICC profile of three primaries and any curve, as a tag."""
+    tags = {**_words("test RGB"), **(more or {})}
     for letter, colour in zip((b"r", b"g", b"b"), colours, strict=True):
-        tags[letter + b"XYZ"] = _xyz(colour)
-        tags[letter + b"TRC"] = curve
+        tags |= {letter + b"XYZ": _xyz(colour), letter + b"TRC": curve}
     return _icc(b"RGB ", tags)
 
 

@@ -1,4 +1,4 @@
-"""Colour profiles for colours that are told by numbers alone (cICP of PNG, nclx of AVIF and HEIC). ITU-T H.273."""
+"""Colour profiles for colours that are told by numbers alone (cICP of PNG, nclx of AVIF and HEIC; ITU-T H.273)."""
 
 from __future__ import annotations
 
@@ -35,15 +35,25 @@ def profile(primaries: int, transfer: int) -> bytes | None:
     if known is None or transfer not in _USUAL_TRANSFERS | {_LINEAR}:
         return None
     light = np.array([]) if transfer == _LINEAR else _srgb_light()
+    return _by_primaries(f"H.273 {primaries} {transfer}", [_xyz(column) for column in _to_d50(known).T], light)
+
+
+def by_curve_of_srgb(colours: list[bytes]) -> bytes:
+    """The ICC profile of red, green and blue as another profile has them (XYZ tags), with the curve of sRGB."""
+    return _by_primaries("the curve of sRGB", colours, _srgb_light())
+
+
+def _by_primaries(name: str, colours: list[bytes], light: np.ndarray) -> bytes:
+    """No `light` at all is the curve of linear light."""
     curve = struct.pack(">4s4xI", b"curv", light.size) + (light * 65535 + 0.5).astype(">u2").tobytes()
-    text = f"H.273 {primaries} {transfer}".encode() + b"\0"
+    text = name.encode() + b"\0"
     tags = {
         b"desc": struct.pack(">4s4xI", b"desc", len(text)) + text + bytes(78),
         b"cprt": b"text\0\0\0\0\0",
         b"wtpt": _xyz(_D50),
     }
-    for letter, column in zip((b"r", b"g", b"b"), _to_d50(known).T, strict=True):
-        tags |= {letter + b"XYZ": _xyz(column), letter + b"TRC": curve}
+    for letter, colour in zip((b"r", b"g", b"b"), colours, strict=True):
+        tags |= {letter + b"XYZ": colour, letter + b"TRC": curve}
     return _icc(tags)
 
 

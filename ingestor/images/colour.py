@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
-from ingestor.images import code_points
+from ingestor.images import code_points, curves
 from ingestor.images.headers import Header
 from ingestor.images.samples import Picture, Samples
 
@@ -25,31 +24,48 @@ _WHITE_IS_ZERO, _PLANES, _UNCOMPRESSED = 0, 2, 1
 _GDAL_NODATA = 42113
 _NEARLY = 1e-5
 """How far from it a float may be that stands for no measurement: it is told in decimal digits, often few."""
-_USUAL_GAMMA = (0.44, 0.47)
-"""Of a PNG: 1/2.2 as everybody writes it, which means sRGB."""
 
 
 # -- depth -----------------------------------------------------------------------------------------
 
 
 def curved(image: Picture, header: Header) -> tuple[Picture, Header]:
-    """Grey of 16 bits that a PNG stores by a curve of its own (gAMA), by that of sRGB while there are 16 bits; and the
-    header of that.
-
-    Of what is linear, a tenth of all shades stand in the lowest hundredth of the values. All else as it is.
+    """Grey of 16 bits, or of floats from 0 to 1, that is stored by a steep curve, by that of sRGB; and the header of
+    that. All else as it is.
     """
-    gamma = _own_gamma(header)
-    if isinstance(image, Samples) or image.mode != "I;16" or header.attached.icc or gamma is None:
+    if isinstance(image, Samples) or image.mode not in ("I;16", "I;16B", "F"):
         return image, header
-    table = (_encoded(np.arange(65536) / 65535.0, gamma) * 65535 + 0.5).astype(np.uint16)
-    shown = Image.new("I;16", image.size)
+    if no_data(getattr(image, "tag_v2", {})) is not None:
+        return image, header  # measurements
+    found = curves.of(header)
+    if found is None or not found.fit(1) or (image.mode == "F" and not _is_within_one(image)):
+        return image, header
+    inverted = _tag(image, 262) == _WHITE_IS_ZERO
+    shown = Image.new("F" if image.mode == "F" else "I;16", image.size)
+    steps = (np.arange(65536) / _white(image)).clip(0.0, 1.0)
+    table = (found.shown(1.0 - steps if inverted else steps, 0) * 65535 + 0.5).astype(np.uint16)
     top = 0
     for band in _bands(image):
-        shown.paste(Image.fromarray(table[np.asarray(band)]), (0, top))
+        stored = np.asarray(band)
+        if image.mode == "F":
+            light = found.shown(1.0 - finite(stored) if inverted else finite(stored), 0).astype(np.float32)
+            shown.paste(Image.fromarray(light), (0, top))
+        else:
+            shown.paste(Image.fromarray(table[stored]), (0, top))
         top += band.height
     if isinstance(clear := image.info.get("transparency"), int):
         shown.info["transparency"] = int(table[clear])
-    return shown, replace(header, gamma=None)
+    return shown, found.left(header)
+
+
+def _white(image: Image.Image) -> int:
+    """Of grey of 16 bits."""
+    return 4095 if _tag(image, 258) == 12 else 65535
+
+
+def _is_within_one(image: Image.Image) -> bool:
+    bands = (finite(np.asarray(band)) for band in _bands(image))
+    return all(values.min() >= 0.0 and values.max() <= 1.0 for values in bands)
 
 
 def to_eight_bits(image: Picture) -> tuple[Picture, list[str]]:
@@ -101,7 +117,7 @@ def _from_whole_numbers(image: Image.Image) -> Image.Image:
 
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:
     """A grey picture of 16 bits. A colour that stands for "transparent" (PNG, tRNS) becomes alpha."""
-    white = 4095 if _tag(image, 258) == 12 else 65535
+    white = _white(image)
     grey = _by_bands(image, lambda values: (values.astype(np.uint32) * 255 + white // 2) // white)
     clear = image.info.get("transparency")
     if not isinstance(clear, int):
@@ -209,7 +225,7 @@ def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list
         odd.append("CMYK without a usable colour profile: its colours are approximate")
     if image.mode not in ("L", "RGB", "RGBX", "RGBA"):
         return image.convert("RGB"), True, odd
-    if (gamma := _own_gamma(header)) is not None:
+    if (gamma := curves.own_gamma(header)) is not None:
         return _by_gamma(image, gamma), True, odd
     return image, False, odd
 
@@ -266,22 +282,9 @@ def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
     return int(np.abs(mapped.astype(int) - cube.astype(int)).max()) <= 2
 
 
-def _own_gamma(header: Header) -> float | None:
-    """The gamma that a PNG tells, where it does not mean sRGB."""
-    if header.gamma is None or _USUAL_GAMMA[0] <= header.gamma <= _USUAL_GAMMA[1]:
-        return None
-    return header.gamma
-
-
-def _encoded(values: np.ndarray, gamma: float) -> np.ndarray:
-    """Light as gAMA tells it (values from 0 to 1, to the power of 1/gamma), encoded as sRGB does. IEC 61966-2-1."""
-    light = values ** (1.0 / gamma)
-    encoded: np.ndarray = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return encoded.clip(0.0, 1.0)
-
-
 def _by_gamma(image: Image.Image, gamma: float) -> Image.Image:
-    table = [int(value) for value in _encoded(np.arange(256) / 255.0, gamma) * 255 + 0.5]
+    light = (np.arange(256) / 255.0) ** (1.0 / gamma)
+    table = [int(value) for value in curves.encoded(light) * 255 + 0.5]
     channels = image.split()
     shown = [channel.point(table) for channel in channels[:3]]
     return Image.merge(image.mode, [*shown, *channels[3:]]) if len(channels) > 1 else shown[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from ingestor.images import damage, integrity, jpeg, jpeg2000, png, transparency, webp
+from ingestor.images.curves import Curves
 from ingestor.images.ending import CERTAIN, is_cut_off
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.samples import Picture
@@ -20,6 +21,8 @@ class Decoded:
     shown: tuple[float, float]
     """Width and height of the picture therein: the last column and row may stand for less than a whole pixel."""
     odd: list[str]
+    header: Header
+    """That of these pixels, whose curve may have become that of sRGB."""
 
 
 def pixels(
@@ -39,17 +42,21 @@ def pixels(
             integrity.check_container(source, header)
         if header.format.name == "WEBP":
             undecoded.take()
-            return _whole(webp.decode(source.whole()))
+            return _whole(webp.decode(source.whole()), header)
         picture = undecoded.take()
         if header.format.name == "JPEG2000":
-            return _whole(_let_go(jpeg2000.decode(source, picture)))
+            return _whole(_let_go(jpeg2000.decode(source, picture)), header)
         if (samples := png.samples(source, header, picture)) is not None:
-            return _whole(samples if to_resize else samples.image())
+            return _whole(samples if to_resize else samples.image(), header)
+        if (deep := png.deep(source, header, picture)) is not None:
+            return _whole(*deep)
         loaded = _loaded(picture)
         if header.format.name == "PNG" and level == "strict":
             png.check_rows(source, loaded)
-        odd = getattr(picture, "odd", None)
-        return _whole(transparency.mended(source, header.format.name, loaded), odd)
+        odd = [*getattr(picture, "odd", []), *png.told_steps(source, header)]
+        by: Curves | None = getattr(picture, "curves", None)
+        left = by.left(header) if by else header
+        return _whole(transparency.mended(source, header.format.name, loaded), left, odd)
 
 
 def _jpeg(
@@ -61,13 +68,13 @@ def _jpeg(
         image, odd = decoded(source.whole(), scale.decoded, strict=strict)
     except jpeg.NotReadHere:
         # Pillow's build of the same library reads kinds that the strict one does not.
-        return _whole(_loaded(undecoded.take()), ["this kind of JPEG could not be checked strictly"])
+        return _whole(_loaded(undecoded.take()), header, ["this kind of JPEG could not be checked strictly"])
     undecoded.take()
-    return Decoded(image=image, shown=scale.shown, odd=odd)
+    return Decoded(image=image, shown=scale.shown, odd=odd, header=header)
 
 
-def _whole(image: Picture, odd: list[str] | None = None) -> Decoded:
-    return Decoded(image=image, shown=image.size, odd=odd or [])
+def _whole(image: Picture, header: Header, odd: list[str] | None = None) -> Decoded:
+    return Decoded(image=image, shown=image.size, odd=odd or [], header=header)
 
 
 def _loaded(picture: Image.Image) -> Image.Image:

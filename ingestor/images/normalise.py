@@ -176,13 +176,13 @@ class _Made:
 
 
 def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules) -> _Made:
-    picture, shown, odd = _pixels(file, header, undecoded, what, rules)
+    picture, shown, odd, deep_header = _pixels(file, header, undecoded, what, rules)
     file.forget()
     if what.first_frame and rules.animation == "keep":
         odd.append("it moves, but can only be sent still: its first frame was taken")
     without_loss = _came_without_loss(file, header, picture)
     with damage.told(file, header.format):  # a kind of pixels that nothing here can convert is the file's fault
-        picture, shown_header = colour.curved(picture, header)
+        picture, shown_header = colour.curved(picture, deep_header)
         picture, odd_depth = colour.to_eight_bits(picture)
         image = shape.resized(picture, what.box, shown, light=rules.light)
         del picture
@@ -219,12 +219,12 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
 
 def _pixels(
     file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules
-) -> tuple[Picture, tuple[float, float], list[str]]:
+) -> tuple[Picture, tuple[float, float], list[str], Header]:
     # Taken apart here, so that nothing but the caller's variable holds the pixels.
     # A JPEG that is made smaller while it is decoded is averaged as it is stored.
     wanted = what.box if rules.light == "encoded" else header.size
     decoded = decode.pixels(file, header, undecoded, wanted, rules.integrity, to_resize=what.must_resize)
-    return decoded.image, decoded.shown, decoded.odd
+    return decoded.image, decoded.shown, decoded.odd, decoded.header
 
 
 def _came_without_loss(file: Source, header: Header, picture: Picture) -> bool:

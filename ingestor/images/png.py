@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 import zlib
 
+import numpy as np
 import pyspng
 from PIL import Image
 
-from ingestor.images import chunks
+from ingestor.images import chunks, curves
 from ingestor.images.headers import Header
 from ingestor.images.samples import Samples
 from ingestor.images.source import Source
@@ -16,6 +17,9 @@ from ingestor.images.source import Source
 _GREY, _RGB = 0, 2
 _CHANNELS = {_GREY: 1, _RGB: 3, 3: 1, 4: 2, 6: 4}
 """By colour type (PNG, third edition, 11.2.1)."""
+_DEEP = {_RGB: "RGB", 4: "LA", 6: "RGBA"}
+_MOST_DEEP_PIXELS = 50_000_000
+"""Of 16 bits they take twelve bytes each, for a while: what a worker has for them, and what it has to spare."""
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of an interlaced picture: first column and row, and steps between them (8.1)."""
 _TOO_SHORT = "stream too short"
@@ -41,6 +45,47 @@ def samples(source: Source, header: Header, picture: Image.Image) -> Samples | N
         if _TOO_SHORT in str(error):
             raise SyntaxError(_ROWS_MISSING) from error
         return None
+
+
+def deep(source: Source, header: Header, picture: Image.Image) -> tuple[Image.Image, Header] | None:
+    """Colours of 16 bits, or grey and alpha, that are stored by a steep curve, by that of sRGB, and the header of that.
+
+    None for all other kinds and formats, and for what this decoder refuses. `picture` is Pillow's, not decoded yet.
+    """
+    if not _is_deep(source, header) or header.has_more_pictures or "transparency" in picture.info:
+        return None
+    if header.size.pixels > _MOST_DEEP_PIXELS:
+        return None
+    found, mode = curves.of(header), _DEEP[_kind(source)[1]]
+    colours = len(mode.rstrip("A"))
+    if found is None or not found.fit(colours):
+        return None
+    try:
+        stored = pyspng.load(source.whole())
+    except RuntimeError as error:
+        if _TOO_SHORT in str(error):
+            raise SyntaxError(_ROWS_MISSING) from error
+        return None
+    # Red, green and blue come with an alpha that the file does not have.
+    shown = np.empty((*stored.shape[:2], len(mode)), np.uint8)
+    for channel in range(len(mode)):
+        table = found.tables[channel] if channel < colours else np.arange(65536)
+        eight = ((table.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+        for row in range(stored.shape[0]):
+            shown[row, :, channel] = eight[stored[row, :, channel]]
+    del stored
+    return Image.fromarray(shown, mode), found.left(header)
+
+
+def told_steps(source: Source, header: Header) -> list[str]:
+    """The warning of a picture that `deep` would read, and did not."""
+    is_steep = _is_deep(source, header) and curves.of(header) is not None
+    return [curves.STEPS_MAY_SHOW] if is_steep else []
+
+
+def _is_deep(source: Source, header: Header) -> bool:
+    """Whether it has 16 bits, and Pillow would leave the lower eight out."""
+    return header.format.name == "PNG" and _kind(source)[0] == 16 and _kind(source)[1] in _DEEP
 
 
 def mend_transparency(source: Source, picture: Image.Image) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image, TiffImagePlugin
 
 from ingestor.images import tiff_samples
+from ingestor.images.curves import STEPS_MAY_SHOW, Curves, of_profile
 from ingestor.images.damage import KindNotRead
 from ingestor.images.tiff_samples import CMYK, LAB, RAW, RGB, SIGNED, Layout, is_float, number, sample_format, several
 
@@ -31,6 +32,8 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
 
     odd: list[str]
     """Warnings, once it is loaded."""
+    curves: Curves | None
+    """Those by which the pixels became ones of the curve of sRGB."""
     _layout: Layout | None
 
     def _open(self) -> None:
@@ -55,7 +58,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
                 return
 
     def _setup(self) -> None:
-        self._layout, self.odd = None, []
+        self._layout, self.curves, self.odd = None, None, []
         _check_kind(self.tag_v2)
         try:
             super()._setup()
@@ -70,19 +73,29 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
             # Pillow swaps the bytes of big-endian floats that libtiff has swapped already.
             swaps = self._mode == "F" and self.tag_v2.prefix == b"MM" and self._compression != "raw"
             if not swaps and not _are_planes_of_ours(self.tag_v2) and not _has_signed_bytes(self.tag_v2):
-                return
+                if not _are_deep_colours(self.tag_v2) or self._steep() is None:
+                    return
+                if not tiff_samples.are_read(self.tag_v2):
+                    self.odd = [STEPS_MAY_SHOW]
+                    return
         self._layout = tiff_samples.layout_of(self.tag_v2)
         self._mode = self._layout.mode
         self.tile = []
         if (icc := self.tag_v2.get(34675)) is not None:
             self.info["icc_profile"] = icc
+        curves = self._steep() if self._layout.kind.itemsize > 1 and self._layout.photometric in (0, 1, RGB) else None
+        self.curves = curves if curves is not None and curves.fit(self._layout.colours) else None
+
+    def _steep(self) -> Curves | None:
+        icc = self.tag_v2.get(34675)
+        return of_profile(icc) if isinstance(icc, bytes) else None
 
     def load(self) -> Any:
         if self._layout is None:
             return super().load()
         if self._im is None:
             assert self.fp is not None
-            pixels, self.odd = tiff_samples.pixels(self.fp, self._layout)
+            pixels, self.odd = tiff_samples.pixels(self.fp, self._layout, self.curves)
             loaded = Image.fromarray(pixels, self.mode)
             del pixels
             self.im = loaded.im
@@ -116,6 +129,11 @@ def _are_planes_of_ours(tags: Any) -> bool:
     if photometric == CMYK:
         return bits == {16} and tags.get(259, RAW) == RAW
     return photometric == LAB or (photometric in (0, 1, RGB) and (bits == {16} or (bits == {8} and photometric != RGB)))
+
+
+def _are_deep_colours(tags: Any) -> bool:
+    """Red, green and blue of 16 bits, of which Pillow reads the upper eight."""
+    return tags.get(262) == RGB and set(several(tags.get(258, 1))) == {16} and sample_format(tags) == 1
 
 
 def _has_signed_bytes(tags: Any) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import TiffImagePlugin
 
 from ingestor.images import colour
+from ingestor.images.curves import Curves
 from ingestor.images.damage import KindNotRead
 
 RGB, CMYK, LAB = 2, 5, 8
@@ -172,7 +173,17 @@ class _Block:
     values: np.ndarray
 
 
-def pixels(file: IO[bytes], layout: Layout) -> tuple[np.ndarray, list[str]]:
+def are_read(tags: Any) -> bool:
+    """Whether `pixels` reads them, as far as tags tell."""
+    try:
+        layout = layout_of(tags)
+    except (KindNotRead, ValueError):
+        return False
+    unpacked_bytes = layout.tile_height * layout.tile_width * layout.channels * layout.kind.itemsize
+    return layout.compression not in (_LZW, _PACKBITS) or unpacked_bytes <= _MOST_UNPACKED_BYTES
+
+
+def pixels(file: IO[bytes], layout: Layout, curves: Curves | None) -> tuple[np.ndarray, list[str]]:
     """Two passes: the range of all colours together, then the values. That of numbers without a sign is known."""
     needed = layout.across * layout.down * (layout.channels if layout.planes else 1)
     if min(len(layout.offsets), len(layout.lengths)) < needed:
@@ -189,8 +200,12 @@ def pixels(file: IO[bytes], layout: Layout) -> tuple[np.ndarray, list[str]]:
         rows, columns, channels = block.values.shape
         target = pixels[block.top :, block.left :, block.channel :][:rows, :columns, :channels]
         colours = max(0, layout.colours - block.channel)
-        shown = (block.values[..., :colours] - low) * (255.0 / (high - low)) + 0.5
-        target[..., :colours] = 255 - shown.astype(np.uint8) if layout.photometric == 0 else shown
+        shown = (block.values[..., :colours] - low) * (255.0 / (high - low))
+        shown = 255.0 - shown if layout.photometric == 0 else shown
+        if curves is not None:
+            for place in range(shown.shape[-1]):
+                shown[..., place] = curves.shown((shown[..., place] / 255.0).clip(0, 1), block.channel + place) * 255.0
+        target[..., :colours] = shown + 0.5
         target[..., colours:] = block.values[..., colours:].clip(0.0, white) * (255.0 / white) + 0.5
     odd = colour.told_range(low, high) if layout.kind.kind == "f" else []
     return (pixels[..., 0] if layout.kept == 1 else pixels), odd
