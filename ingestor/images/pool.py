@@ -17,7 +17,7 @@ from pathlib import Path
 from ingestor.errors import ImageRejected, ImageWorkerLost
 from ingestor.images import answers
 from ingestor.images.gate import Gate
-from ingestor.images.process import WorkerDied, WorkerNotStarted, WorkerProcess
+from ingestor.images.process import WorkerDied, WorkerHung, WorkerNotStarted, WorkerProcess
 from ingestor.images.wire import Message, path_to_text
 from ingestor.model import Payload
 from ingestor.policy.formats import FILE_SUFFIX
@@ -26,6 +26,9 @@ from ingestor.ports import NormaliseRules
 
 IMAGES_PER_WORKER = 1000
 """Then it is replaced, so that whatever a library leaks has an end. A start costs 0.25 s."""
+
+AT_WORK = 0.95
+"""Of its time a worker has had a processor: then the image is what took so long, and no second try is needed."""
 
 SPOOL_PREFIX = "ingest-"
 
@@ -96,7 +99,11 @@ class ImagePool:
             return
 
     async def _twice(self, task: Message, source: Path, stem: Path) -> Payload:
-        """The payload; if a worker dies of the image, a second try with nothing else running decides."""
+        """The payload; if a worker dies of the image or hangs, a second try with nothing else running decides.
+
+        A hang may be the machine's: the program or the worker was stopped (Ctrl-Z, `docker pause`, a frozen virtual
+        machine), or a read from the network stalled.
+        """
         try:
             async with self._gate.shared():
                 return await self._once(task, source, stem, fresh=False)
@@ -105,6 +112,8 @@ class ImagePool:
         async with self._gate.alone():
             try:
                 return await self._once(task, source, stem, fresh=True)
+            except WorkerHung as hang:
+                raise self._took_too_long(source, "twice, the second time with nothing else running") from hang
             except WorkerDied as death:
                 raise ImageRejected(
                     "crashed",
@@ -123,11 +132,9 @@ class ImagePool:
             sound = answer.get("reason") != "memory" and worker.images < IMAGES_PER_WORKER
             return answers.to_payload(answer, source, stem)
         except TimeoutError as error:
-            raise ImageRejected(
-                "timeout",
-                f"{source.name}: not done after {self.image_timeout_seconds:g} s; make the image smaller, or raise "
-                "normalise.image_timeout",
-            ) from error
+            if worker.worked_seconds >= AT_WORK * self.image_timeout_seconds:
+                raise self._took_too_long(source, "of work") from error
+            raise WorkerHung(f"no answer after {self.image_timeout_seconds:g} s") from error
         except (KeyError, TypeError, ValueError) as error:
             sound = False
             raise WorkerDied(f"it answered nonsense ({error!r})") from error
@@ -137,6 +144,13 @@ class ImagePool:
             raise
         finally:
             await self._put_back(worker, sound=sound)
+
+    def _took_too_long(self, source: Path, how: str) -> ImageRejected:
+        return ImageRejected(
+            "timeout",
+            f"{source.name}: not done after {self.image_timeout_seconds:g} s {how}; make the image smaller, or raise "
+            "normalise.image_timeout",
+        )
 
     async def _idle_or_new(self) -> WorkerProcess:
         while self._idle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -62,6 +63,19 @@ def _once(task: wire.Message) -> wire.Message:
     return {"end": "not_ready", "reason": "busy", "message": "lived the second time"}
 
 
+def _stop(task: wire.Message) -> wire.Message:
+    mark = wire.path_from_text(task["source"]).with_suffix(".tried")
+    if not mark.exists():
+        mark.touch()
+        signal.raise_signal(signal.SIGSTOP)
+    return {"end": "not_ready", "reason": "busy", "message": "went on the second time"}
+
+
+def _burn(task: wire.Message) -> wire.Message:
+    while True:
+        pass
+
+
 def _nonsense(task: wire.Message) -> wire.Message:
     return {"end": "payload", "file": "/etc/passwd", "is_source": False}
 
@@ -93,6 +107,8 @@ _WISHES = {
     "hang": _hang,
     "hoard": _hoard,
     "once": _once,
+    "stop": _stop,
+    "burn": _burn,
     "nonsense": _nonsense,
     "confess": _confess,
 }

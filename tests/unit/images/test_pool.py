@@ -13,7 +13,8 @@ import pytest
 
 from ingestor.errors import ImageRejected, ImageWorkerLost, SourceNotReady
 from ingestor.images import ImagePool, clear_spool
-from ingestor.images.pool import SPOOL_PREFIX
+from ingestor.images.pool import AT_WORK, SPOOL_PREFIX
+from ingestor.images.process import WorkerProcess
 from ingestor.ports import NormaliseRules
 from tests import image_kit as kit
 
@@ -95,6 +96,52 @@ async def test_an_image_that_kills_its_worker_twice_is_rejected_alone(pool, fold
 async def test_an_image_that_was_only_unlucky_gets_a_second_try(pool, folder):
     with pytest.raises(SourceNotReady, match="lived the second time"):
         await pool.normalise(photo(folder, "once.bmp"), folder / "spool")
+
+
+@pytest.fixture
+async def hasty():
+    """One odd worker that has half a second for an image."""
+    images = ImagePool(NormaliseRules(), workers=1, entry=ODD, image_timeout_seconds=0.5)
+    yield images
+    await images.close()
+
+
+async def test_a_worker_that_was_stopped_costs_its_image_nothing(hasty, folder):
+    with pytest.raises(SourceNotReady, match="went on the second time"):
+        await hasty.normalise(photo(folder, "stop.bmp"), folder / "spool")
+    assert not any("T" in Path(f"/proc/{pid}/stat").read_text().split()[2] for pid in hasty.worker_pids)
+
+
+async def test_an_answer_that_came_while_the_program_was_paused_costs_its_image_nothing(pool, folder):
+    pool.image_timeout_seconds = 3.0
+    await pool.warm_up()
+    task = asyncio.create_task(pool.normalise(photo(folder), folder / "spool"))
+    while not pool._busy:
+        await asyncio.sleep(0)
+    time.sleep(3.5)  # nothing of this program runs, as after SIGSTOP
+    assert (await task).mime_type == "image/webp"
+
+
+async def test_an_image_that_hangs_twice_is_rejected(hasty, folder):
+    with pytest.raises(ImageRejected, match=r"not done after 0\.5 s twice") as caught:
+        await hasty.normalise(photo(folder, "hang.bmp"), folder / "spool")
+    assert caught.value.reason == "timeout"
+
+
+async def test_an_image_that_keeps_its_worker_busy_gets_no_second_try(hasty, folder, monkeypatch):
+    monkeypatch.setattr(WorkerProcess, "worked_seconds", hasty.image_timeout_seconds * AT_WORK)
+    with pytest.raises(ImageRejected, match=r"not done after 0\.5 s of work") as caught:
+        await hasty.normalise(photo(folder, "hang.bmp"), folder / "spool")
+    assert caught.value.reason == "timeout"
+
+
+async def test_a_worker_works_only_while_it_has_a_processor(pool, folder):
+    tasks = [asyncio.create_task(pool.inspect(photo(folder, name))) for name in ("burn.bmp", "hang.bmp")]
+    await until(lambda: len(pool._busy) == 2 and any(worker.worked_seconds > 0.3 for worker in pool._busy))
+    assert min(worker.worked_seconds for worker in pool._busy) < 0.1
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_hung_image_costs_only_itself(folder):
