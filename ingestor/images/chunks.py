@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ingestor.images.source import Source
+
 _PNG_SIGNATURE_BYTES = 8
 HEAD_BYTES = 8
 """Before what is in a chunk."""
@@ -28,6 +30,17 @@ def of_png(data: bytes) -> Iterator[Chunk]:
     at = _PNG_SIGNATURE_BYTES
     while at + HEAD_BYTES + PNG_CHECKSUM_BYTES <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
+        yield Chunk(kind, at + HEAD_BYTES, at + HEAD_BYTES + length)
+        at += HEAD_BYTES + length + PNG_CHECKSUM_BYTES
+
+
+def of_png_file(source: Source) -> Iterator[Chunk]:
+    """The same of a file that need not be in memory: heads alone are read."""
+    at = _PNG_SIGNATURE_BYTES
+    while at + HEAD_BYTES + PNG_CHECKSUM_BYTES <= source.size_bytes:
+        if len(head := source.at(at, HEAD_BYTES)) < HEAD_BYTES:
+            return  # somebody cuts it off meanwhile
+        length, kind = struct.unpack(">I4s", head)
         yield Chunk(kind, at + HEAD_BYTES, at + HEAD_BYTES + length)
         at += HEAD_BYTES + length + PNG_CHECKSUM_BYTES
 

@@ -17,7 +17,20 @@ from PIL import Image, PngImagePlugin
 
 from ingestor.disk import disk_fault
 from ingestor.errors import ImageRejected
-from ingestor.images import attached, colour, damage, decode, fitting, headers, integrity, shape, strip, style, verify
+from ingestor.images import (
+    attached,
+    colour,
+    damage,
+    decode,
+    fitting,
+    headers,
+    integrity,
+    png,
+    shape,
+    strip,
+    style,
+    verify,
+)
 from ingestor.images.fitting import Limits, Wish
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.lighten import Lightened, lightened
@@ -117,6 +130,8 @@ def _by_header(file: Source, rules: NormaliseRules, began: float) -> Payload | N
     if rules.integrity != "header" or rules.metadata == "strip":
         return None
     try:
+        if format_of(file).name == "PNG":
+            png.refuse_bombs(file, head_alone=True)
         header, _ = headers.read(file, format_of(file), rules, alone=True)
     except ImageRejected:
         if format_of(file).name == "PNG":
@@ -126,10 +141,14 @@ def _by_header(file: Source, rules: NormaliseRules, began: float) -> Payload | N
 
 
 def _mend(file: Source) -> list[str]:
-    """Have a PNG leave out what is damaged of its texts; warnings of it."""
-    if format_of(file).name != "PNG" or file.size_bytes > IN_MEMORY_BYTES:
+    """Have a PNG leave out what is damaged of its texts; warnings of it. Raises `ImageRejected` for a bomb."""
+    if format_of(file).name != "PNG":
         return []
-    data, damaged = strip.without_damaged_texts(file.whole())
+    whole = file.whole() if file.size_bytes <= IN_MEMORY_BYTES else None
+    png.refuse_bombs(file)
+    if whole is None:
+        return []
+    data, damaged = strip.without_damaged_texts(whole)
     if damaged:
         file.replace(data)
     return [f"its {kind} has a wrong checksum, and was left out" for kind in damaged]

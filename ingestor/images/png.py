@@ -9,6 +9,7 @@ import numpy as np
 import pyspng
 from PIL import Image
 
+from ingestor.errors import ImageRejected
 from ingestor.images import chunks, curves
 from ingestor.images.headers import Header
 from ingestor.images.samples import Samples
@@ -26,6 +27,23 @@ _TOO_SHORT = "stream too short"
 """Of what libspng says."""
 _ROWS_MISSING = "its data ends before the last row"
 _PIECE_BYTES = 1 << 20
+_MOST_CHUNKS = 500_000
+"""A picture of 300 million pixels in pieces of 8 KB has a tenth of them."""
+_MOST_PROFILES = 8
+"""One is allowed. Each may unpack to megabytes, and Pillow unpacks all of them."""
+
+
+def refuse_bombs(source: Source, *, head_alone: bool = False) -> None:
+    """Raises `ImageRejected` for more chunks or profiles than any picture has; `head_alone`: before its pixels."""
+    profiles = 0
+    for number, chunk in enumerate(chunks.of_png_file(source)):
+        profiles += chunk.kind == b"iCCP"
+        if number >= _MOST_CHUNKS:
+            raise _bomb(source, f"{_MOST_CHUNKS:,} chunks")
+        if profiles > _MOST_PROFILES:
+            raise _bomb(source, f"{_MOST_PROFILES} colour profiles")
+        if chunk.kind == b"IEND" or (head_alone and chunk.kind == b"IDAT"):
+            return
 
 
 def samples(source: Source, header: Header, picture: Image.Image) -> Samples | None:
@@ -108,6 +126,12 @@ def check_rows(source: Source, picture: Image.Image) -> None:
     last = [picture.crop((0, row, width, row + 1)) for row in range(max(0, height - 2), height)]
     if any(not any(row.tobytes()) for row in last) and not _unpacks_to(source, _rows_bytes(source)):
         raise SyntaxError(_ROWS_MISSING)
+
+
+def _bomb(source: Source, most: str) -> ImageRejected:
+    return ImageRejected(
+        "decompression_bomb", f"{source.name}: has more than {most}; no camera or program writes so many"
+    )
 
 
 def _kind(source: Source) -> tuple[int, int, int]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.images import ImagePool
+from ingestor.images import ImagePool, headers, normalise
+from ingestor.images.source import Source
 from ingestor.ports import NormaliseRules
 from tests import image_kit as kit
 
@@ -226,6 +227,29 @@ async def test_a_gif_of_100000_frames_costs_what_its_first_one_costs(tmp_path, a
 async def test_directories_in_a_circle_are_left_after_the_first_page(pool, tmp_path):
     (tmp_path / "circle.tif").write_bytes(tiff_in_a_circle())
     assert "first_frame" in (await pool.normalise(tmp_path / "circle.tif", tmp_path)).normalised
+
+
+CROWDS = {
+    "profiles": ([kit.png_chunk(b"iCCP", b"a\0\0" + unpacking(1))] * 9, "8 colour profiles"),
+    "chunks": ([kit.png_chunk(b"prVt", b"")] * 500_000, "500,000 chunks"),
+}
+
+
+@pytest.mark.parametrize("what", CROWDS)
+@pytest.mark.parametrize("integrity", ["strict", "header"])
+def test_a_png_of_very_many_chunks_is_refused_before_it_is_opened(made_fit, monkeypatch, what, integrity):
+    chunks, told = CROWDS[what]
+    monkeypatch.setattr(headers, "read", None)
+    with pytest.raises(ImageRejected, match=told) as caught:
+        made_fit(kit.png(kit.rgb_samples(), 8, 2, chunks=chunks), integrity=integrity)
+    assert caught.value.reason == "decompression_bomb"
+
+
+def test_a_large_png_is_not_read_as_a_whole_to_count_its_chunks(made_fit, monkeypatch):
+    monkeypatch.setattr(normalise, "IN_MEMORY_BYTES", 1000)
+    monkeypatch.setattr(Source, "whole", None)
+    with pytest.raises(ImageRejected, match="8 colour profiles"):
+        made_fit(kit.png(kit.rgb_samples(), 8, 2, chunks=CROWDS["profiles"][0]))
 
 
 async def test_pixels_that_nobody_asked_for_are_never_unpacked(pool, tmp_path):
