@@ -27,10 +27,10 @@ from ingestor.images import (
     integrity,
     png,
     shape,
-    strip,
     style,
     verify,
 )
+from ingestor.images.extras import without_damaged_extras
 from ingestor.images.fitting import Limits, Wish
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.lighten import Lightened, lightened
@@ -135,23 +135,23 @@ def _by_header(file: Source, rules: NormaliseRules, began: float) -> Payload | N
         header, _ = headers.read(file, format_of(file), rules, alone=True)
     except ImageRejected:
         if format_of(file).name == "PNG":
-            return None  # it may be a text alone that is damaged
+            return None  # it may be something beside the picture alone that is damaged
         raise
     return _untouched(file, header, [], "", began) if plan(file, header, rules).passes else None
 
 
 def _mend(file: Source) -> list[str]:
-    """Have a PNG leave out what is damaged of its texts; warnings of it. Raises `ImageRejected` for a bomb."""
+    """Have a PNG leave out what is damaged beside its picture; warnings of it. Raises `ImageRejected` for a bomb."""
     if format_of(file).name != "PNG":
         return []
     whole = file.whole() if file.size_bytes <= IN_MEMORY_BYTES else None
     png.refuse_bombs(file)
     if whole is None:
         return []
-    data, damaged = strip.without_damaged_texts(whole)
-    if damaged:
+    data, odd = without_damaged_extras(whole)
+    if odd:
         file.replace(data)
-    return [f"its {kind} has a wrong checksum, and was left out" for kind in damaged]
+    return odd
 
 
 def _untouched(file: Source, header: Header, odd: list[str], sha256: str, began: float) -> Payload:

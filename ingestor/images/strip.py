@@ -19,7 +19,6 @@ _PNG_KEPT = frozenset(
     {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI"}
     | {b"sBIT", b"bKGD", b"pHYs", b"acTL", b"fcTL", b"fdAT"}
 )
-_PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME", b"caBX", b"iDOT"})
 _WEBP_KEPT = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"ANIM", b"ANMF"})
 _EXIF_FLAG, _XMP_FLAG = 0x08, 0x04
 
@@ -82,24 +81,6 @@ def _without_thumbnail(data: bytes, segment: Segment) -> bytes:
         return data[segment.start : segment.end]
     body = segment.body[:12] + b"\0\0"
     return struct.pack(">BBH", 0xFF, jpeg_markers.APP0, len(body) + 2) + body
-
-
-def without_damaged_texts(data: bytes) -> tuple[bytes, list[str]]:
-    """A PNG without those of its texts whose checksum is wrong, and their kinds.
-
-    The picture is whole without them, and viewers leave them out; Pillow refuses the file.
-    """
-    parts, damaged, at = [], [], 0
-    for chunk in chunks.of_png(data):
-        if chunk.end + chunks.PNG_CHECKSUM_BYTES > len(data):
-            break
-        if chunk.kind in _PNG_TEXTS and not chunks.png_checksum_is_right(data, chunk):
-            parts.append(data[at : chunk.begin - chunks.HEAD_BYTES])
-            at = chunk.end + chunks.PNG_CHECKSUM_BYTES
-            damaged.append(chunk.kind.decode())
-        if chunk.kind == b"IEND":
-            break
-    return (b"".join([*parts, data[at:]]), damaged) if damaged else (data, [])
 
 
 def _png(data: bytes, told: bytes) -> bytes:
