@@ -5,19 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 from PIL import Image
 
-from ingestor.images import chunks, damage, iso_media, jpeg, png
-from ingestor.images.chunks import Chunk
+from ingestor.images import chunks, damage, iso_media, jpeg, png, webp_holes
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
 
-_HOLES = {b"VP8 ": bytes(128), b"VP8L": bytes(1024)}
 _HOLE = bytes(128)
-_FRAME_HEAD_BYTES = 16
-"""Of an ANMF chunk, before its own chunks."""
 
 
 def check(source: Source, header: Header, undecoded: Undecoded, level: str) -> list[str]:
@@ -80,27 +74,12 @@ def _hole(source: Source, *, is_the_end: bool) -> Exception:
 
 
 def check_webp_chunks(source: Source) -> None:
-    """Raises `SyntaxError` for a chunk beyond the end, and for a hole in picture data, which has no checksum;
-    `SourceNotReady` where the hole is the end.
-
-    What an arithmetic coder writes looks like noise: so many zeros in a row are a part that was never written. Of
-    lossless data it takes more of them: one bit each may stand for many pixels.
+    """Raises `SyntaxError` for a chunk beyond the end, and for a hole in picture data; `SourceNotReady` where the hole
+    is the end.
     """
     data = source.whole()
-    for kind, begin, end in _picture_chunks(data, chunks.of_webp(data)):
-        if data.find(_HOLES[kind], begin, end) >= 0:
-            raise _hole(source, is_the_end=data.endswith(_HOLES[b"VP8 "]))
-
-
-def _picture_chunks(data: bytes, found: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Those that hold pixels, of an animation's frames too. Raises `SyntaxError` for any beyond the end."""
-    for chunk in found:
-        if chunk.end > len(data):
-            raise SyntaxError(f"chunk {chunk.kind!r} goes beyond the end")
-        if chunk.kind == b"ANMF":
-            yield from _picture_chunks(data, chunks.of_webp(data, chunk.begin + _FRAME_HEAD_BYTES, chunk.end))
-        elif chunk.kind in _HOLES:
-            yield chunk
+    if webp_holes.has_hole(data):
+        raise _hole(source, is_the_end=data.endswith(_HOLE))
 
 
 def check_png_chunks(source: Source) -> None:

@@ -321,6 +321,57 @@ def test_a_hole_in_a_lossless_webp_is_found(made_fit):
     assert refused(made_fit, data[:at] + bytes(4096) + data[at + 4096 :]) == "corrupt"
 
 
+def with_alpha(alpha: Image.Image, colour: Image.Image | None = None) -> Image.Image:
+    image = colour.copy() if colour else Image.new("RGB", alpha.size, "red")
+    image.putalpha(alpha)
+    return image
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["still", "moving"])
+def test_a_hole_in_the_transparency_of_a_webp_is_found(made_fit, moves):
+    image = with_alpha(kit.photograph(300, 200, 7).convert("L"), kit.photograph(300, 200))
+    more = {"save_all": True, "append_images": [image.rotate(180)], "duration": 50} if moves else {}
+    data = kit.saved(image, "WEBP", quality=60, **more)
+    begin = data.index(b"ALPH")
+    (length,) = struct.unpack_from("<I", data, begin + 4)
+    for place in (2, 3, 4):
+        at = begin + length * place // 6
+        damaged = data[:at] + bytes(4096) + data[at + 4096 :]
+        assert refused(made_fit, damaged, animation="keep") == "corrupt"
+
+
+def test_lost_blocks_in_the_transparency_of_a_nearly_blank_webp_are_found(made_fit):
+    rare = np.random.default_rng(1).integers(0, 2000, (1500, 1500)) == 0
+    data = kit.saved(with_alpha(Image.fromarray(np.where(rare, 17, 255).astype(np.uint8))), "WEBP", method=0)
+    begin = data.index(b"ALPH")
+    (length,) = struct.unpack_from("<I", data, begin + 4)
+    assert length * 4 < 1500 * 1500
+    assert made_fit(data).is_source
+    at = (begin + length // 2) // 512 * 512
+    assert refused(made_fit, data[:at] + bytes(2048) + data[at + 2048 :]) == "corrupt"
+
+
+def a_dot(mode: str, colour: int | str, background: int | str) -> Image.Image:
+    image = Image.new(mode, (4096, 4096), background)
+    image.paste(colour, (2000, 2000, 2009, 2009))
+    return image
+
+
+BLANK = {
+    "clear": lambda: kit.saved(with_alpha(Image.new("L", (4096, 4096))), "WEBP", quality=50, method=0),
+    "clear but for a dot": lambda: kit.saved(with_alpha(a_dot("L", 128, 0)), "WEBP", quality=50, method=0),
+    "opaque but for a dot": lambda: kit.saved(with_alpha(a_dot("L", 128, 255)), "WEBP", quality=50, method=0),
+    "white but for a dot": lambda: kit.saved(a_dot("RGB", "red", "white"), "WEBP", lossless=True, quality=0, method=0),
+}
+
+
+@pytest.mark.parametrize("what", BLANK)
+def test_a_blank_webp_has_no_hole_however_many_zeros_it_has(made_fit, what):
+    data = BLANK[what]()
+    assert (bytes(2000) in data) == ("dot" in what)
+    assert made_fit(data, max_bytes=10**8).is_source
+
+
 def test_every_frame_that_is_kept_is_decoded(made_fit):
     data = bytearray(moving(lossless=True))
     begin = data.rindex(b"VP8L") + 20  # where the codes are told
