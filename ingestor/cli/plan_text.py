@@ -32,6 +32,9 @@ _WORK = (
     ("resized", "made smaller"),
     ("reencoded", "written anew as WebP"),
     ("recoded", "written anew as a JPEG that everybody reads"),
+    ("stripped", "sent without their metadata"),
+    ("trimmed", "sent without what is appended to them"),
+    ("mended", "mended at a harmless place"),
     ("turned", "turned upright"),
     ("first_frame", "sent with only their first frame"),
 )

@@ -2,7 +2,8 @@
 
 discovered             = already_live + duplicates + to_upload + skipped + deferred + quarantined
 to_upload, tokens      = new + changed + expired (uploaded before) + in_line (waiting already)
-as_found, resized, reencoded, recoded, turned, first_frame  what is done to those; several may be to one image
+as_found, resized, reencoded, recoded, stripped, trimmed, mended, turned, first_frame
+                       what is done to those; several may be to one image
 skipped_reasons, deferred_reasons, quarantined_reasons  reason to number; deferred is not ready, such as empty
 bytes_read             of the images to be uploaded
 quota                  as in `ingestor status`
@@ -45,6 +46,9 @@ def numbers(plan: Plan, supply: Supply, now: datetime) -> dict[str, Any]:
         "resized": plan.work["resized"],
         "reencoded": plan.work["webp"],
         "recoded": plan.work["recoded"],
+        "stripped": plan.work["stripped"],
+        "trimmed": plan.work["trimmed"],
+        "mended": plan.work["mended"],
         "turned": plan.work["turned"],
         "first_frame": plan.work["first_frame"],
         "skipped_reasons": _by_number(plan.skipped),

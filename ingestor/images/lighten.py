@@ -35,6 +35,29 @@ def lightened(
 
     Raises `ImageRejected` and `SourceNotReady` for damage.
     """
+    if (found := _lighter(source, header, what, rules)) is None:
+        return None
+    lighter, step = found
+    name, data = header.format.name, source.whole()
+    odd = integrity.check(source, header, undecoded, rules.integrity)
+    with damage.told(source, header.format):
+        if _pixels(data, name) != _pixels(lighter, name):
+            raise verify.unverified(source.name, "other pixels")
+    return Lightened(data=lighter, step=step, profile=_profile(name, step), odd=odd)
+
+
+def foreseen(source: Source, header: Header, what: Plan, rules: NormaliseRules) -> tuple[str, str] | None:
+    """Step and profile of what `lightened` would give, without decoding a pixel. Raises like it."""
+    found = _lighter(source, header, what, rules)
+    return (found[1], _profile(header.format.name, found[1])) if found else None
+
+
+def _profile(name: str, step: str) -> str:
+    return f"{name.lower()}-{step}-{strip.RECIPE}"
+
+
+def _lighter(source: Source, header: Header, what: Plan, rules: NormaliseRules) -> tuple[bytes, str] | None:
+    """The lighter bytes, and what was done to them."""
     if not what.fits_but_for_bytes or (step := _step(source, header, what, rules)) is None:
         return None
     name, data = header.format.name, source.whole()
@@ -48,11 +71,7 @@ def lightened(
                 lighter = data
     if (lighter == data and not source.is_mended) or len(lighter) > rules.max_bytes:
         return None
-    odd = integrity.check(source, header, undecoded, rules.integrity)
-    with damage.told(source, header.format):
-        if _pixels(data, name) != _pixels(lighter, name):
-            raise verify.unverified(source.name, "other pixels")
-    return Lightened(data=lighter, step=step, profile=f"{name.lower()}-{step}-{strip.RECIPE}", odd=odd)
+    return lighter, step
 
 
 def _step(source: Source, header: Header, what: Plan, rules: NormaliseRules) -> str | None:

@@ -33,7 +33,7 @@ from ingestor.images import (
 from ingestor.images.extras import without_damaged_extras
 from ingestor.images.fitting import Limits, Wish
 from ingestor.images.headers import Header, Undecoded
-from ingestor.images.lighten import Lightened, lightened
+from ingestor.images.lighten import Lightened, foreseen, lightened
 from ingestor.images.plan import Plan, plan
 from ingestor.images.profile import profile
 from ingestor.images.samples import Picture
@@ -73,18 +73,22 @@ def inspect(source: Path, rules: NormaliseRules, began: float) -> Payload:
         _mend(file)
         header, _ = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
-        if what.passes:
+        light = foreseen(file, header, what, rules) if file.size_bytes <= IN_MEMORY_BYTES else None
+        if what.passes and light is None:
             return _untouched(file, header, [], "", began)
+        steps, shaped_by = what.steps(colour=False, size=what.upright, written_as=what.format), None
+        if light is not None:
+            steps, shaped_by = (light[0],), light[1]
         return Payload(
             file=source,
             is_source=True,
             sha256=Digest(""),
-            mime_type=MIME_TYPES[what.format],
+            mime_type=MIME_TYPES[header.format.name if light else what.format],
             size_bytes=0,
             width_px=what.upright.width,
             height_px=what.upright.height,
-            normalised=what.steps(colour=False, size=what.upright, written_as=what.format),
-            profile=profile(header.format, what.format, rules),
+            normalised=steps,
+            profile=shaped_by or profile(header.format, what.format, rules),
             seconds=time.perf_counter() - began,
         )
 

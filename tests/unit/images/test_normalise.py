@@ -430,3 +430,22 @@ def test_a_jpeg_coded_as_few_can_read_it_is_written_anew(made_fit, inspected, sa
     frames = jpeg_markers.FRAMES & {segment.marker for segment in jpeg_markers.segments(payload.file.read_bytes())}
     assert frames == {0xC0}
     assert kit.close(kit.corners(opened(payload.file)), kit.QUADRANTS, sample.tolerance)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("integrity", ["strict", "header"])
+def test_a_plan_tells_whose_metadata_will_be_stripped(made_fit, inspected, name, integrity):
+    plain = made_fit(kit.saved(kit.quarters(), name), metadata="strip").file.read_bytes()
+    told = kit.saved(kit.quarters(), name, exif=kit.exif(make="maker"))
+    for data, steps in ((plain, ()), (told, ("stripped",))):
+        foreseen, done = (run(data, metadata="strip", integrity=integrity) for run in (inspected, made_fit))
+        assert foreseen.normalised == done.normalised == steps
+        assert (foreseen.profile, foreseen.mime_type) == (done.profile, done.mime_type)
+        assert foreseen.is_source
+        assert foreseen.size_bytes == (0 if steps else len(data))
+
+
+def test_a_plan_tells_which_jpeg_only_loses_what_is_appended(made_fit, inspected):
+    data = kit.jpeg() + bytes(20_000)
+    rules = {"max_bytes": 10_000}
+    assert inspected(data, **rules).normalised == made_fit(data, **rules).normalised == ("trimmed",)
