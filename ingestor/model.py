@@ -129,7 +129,7 @@ class Payload:
     normalised: tuple[str, ...]
     """What was done, in order, from `turned`, `first_frame`, `colour`, `recoded`, `resized`, `webp`; or one of
     `stripped`, `trimmed`, `mended` (metadata, what was appended, or damaged texts taken out of bytes that comply
-    otherwise); empty: nothing."""
+    otherwise; `mended` may also be padding added); empty: nothing."""
     profile: str
     """Which encoder made the bytes, and how: part of the idempotency key. `as-is` for untouched bytes."""
     warnings: tuple[str, ...] = ()

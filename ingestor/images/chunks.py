@@ -60,6 +60,17 @@ def of_webp(data: bytes, at: int = _RIFF_HEAD_BYTES, end: int | None = None) -> 
         at += HEAD_BYTES + length + (length & 1)
 
 
+def webp_padded(data: bytes) -> bytes:
+    """The same WebP with the byte of padding that its last chunk lacks; the very same where none is missing.
+
+    Nothing of the picture is in it, and some writers leave it out, but most readers refuse the file then.
+    """
+    end = 8 + int(struct.unpack_from("<I", data, 4)[0])
+    if end % 2 == 0 or end > len(data) or [chunk.end for chunk in of_webp(data)][-1:] != [end]:
+        return data
+    return data[:4] + struct.pack("<I", end + 1 - 8) + data[8:end] + b"\0" + data[end:]
+
+
 def riff_end(data: bytes) -> int:
     """Where a WebP ends by its own account, at most at the file's end."""
     return int(min(len(data), 8 + struct.unpack_from("<I", data, 4)[0]))

@@ -19,6 +19,7 @@ from ingestor.disk import disk_fault
 from ingestor.errors import ImageRejected
 from ingestor.images import (
     attached,
+    chunks,
     colour,
     damage,
     decode,
@@ -138,17 +139,25 @@ def _by_header(file: Source, rules: NormaliseRules, began: float) -> Payload | N
             png.refuse_bombs(file, head_alone=True)
         header, _ = headers.read(file, format_of(file), rules, alone=True)
     except ImageRejected:
-        if format_of(file).name == "PNG":
-            return None  # it may be something beside the picture alone that is damaged
+        if format_of(file).name in ("PNG", "WEBP"):
+            return None  # it may be mended
         raise
     return _untouched(file, header, [], "", began) if plan(file, header, rules).passes else None
 
 
 def _mend(file: Source) -> list[str]:
-    """Have a PNG leave out what is damaged beside its picture; warnings of it. Raises `ImageRejected` for a bomb."""
-    if format_of(file).name != "PNG":
-        return []
+    """Have a PNG leave out what is damaged beside its picture, and a WebP end as it should; warnings of it.
+
+    Raises `ImageRejected` for a bomb.
+    """
+    name = format_of(file).name
     whole = file.whole() if file.size_bytes <= IN_MEMORY_BYTES else None
+    # Those of an even length, as nearly all are, have nothing to be mended, and need not be read for it.
+    if name == "WEBP" and whole is not None and file.head[4] & 1 and (padded := chunks.webp_padded(whole)) != whole:
+        file.replace(padded)
+        return ["the byte of padding at its end was missing, and was added"]
+    if name != "PNG":
+        return []
     png.refuse_bombs(file)
     if whole is None:
         return []

@@ -432,6 +432,19 @@ def test_a_jpeg_coded_as_few_can_read_it_is_written_anew(made_fit, inspected, sa
     assert kit.close(kit.corners(opened(payload.file)), kit.QUADRANTS, sample.tolerance)
 
 
+@pytest.mark.parametrize("integrity", ["strict", "header"])
+@pytest.mark.parametrize("behind", [b"", b"\0", b"appended"])
+def test_a_webp_without_its_last_byte_of_padding_gets_it(made_fit, inspected, integrity, behind):
+    pictures = (kit.saved(kit.photograph(64, 48, seed), "WEBP", lossless=True) for seed in range(40))
+    whole = next(data for data in pictures if int.from_bytes(data[16:20], "little") & 1)
+    unpadded = whole[:4] + (len(whole) - 9).to_bytes(4, "little") + whole[8:-1] + behind
+    payload = made_fit(unpadded, integrity=integrity)
+    assert payload.normalised == inspected(unpadded, integrity=integrity).normalised == ("mended",)
+    assert payload.file.read_bytes() == whole + behind
+    assert payload.warnings == ("the byte of padding at its end was missing, and was added",)
+    assert made_fit(unpadded, longest_side_px=40).normalised == ("resized",)
+
+
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("integrity", ["strict", "header"])
 def test_a_plan_tells_whose_metadata_will_be_stripped(made_fit, inspected, name, integrity):
