@@ -138,8 +138,8 @@ def _silent_damage(data: bytes) -> str | None:
     Other damage to the refinement of single coefficients can stay unseen: a decoder that falls into step again behind
     it has read a file to the last bit that an encoder could have written.
     """
-    if jpeg_markers.lacks_refinement(data):
-        return "the last refinements of the picture are missing"
+    if jpeg_markers.lacks_scans(data):
+        return "the last scans of the picture are missing"
     if jpeg_markers.has_bits_left_over(data):
         return "a refinement of the picture has more bytes than blocks"
     return _ZEROS if jpeg_markers.has_hole(data) or jpeg_holes.has_hole(data) else None

@@ -123,17 +123,23 @@ def _marked(marker: int, body: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
 
 
-def lacks_refinement(data: bytes) -> bool:
-    """Whether a progressive picture ends before each of its coefficients has got its last bit. T.81, Annex G."""
+def lacks_scans(data: bytes) -> bool:
+    """Whether a picture ends before each of its coefficients has got its last bit. T.81, Annex G.
+
+    Of a sequential one: before there was a scan of each component.
+    """
     missing: dict[int, list[int]] | None = None
+    progressive = False
     for segment in segments(data):
         body = segment.body
-        if segment.marker in FRAMES and (segment.marker not in PROGRESSIVE or len(body) < 6):
-            return False
-        if segment.marker in PROGRESSIVE:
+        if segment.marker in FRAMES:
+            if segment.marker in _LOSSLESS or len(body) < 6:
+                return False
+            progressive = segment.marker in PROGRESSIVE
             missing = {body[6 + 3 * part]: [1] * 64 for part in range(body[5]) if 6 + 3 * part < len(body)}
         if segment.marker == SOS and missing is not None and body and len(body) >= 4 + 2 * body[0]:
-            first, last, bits = body[-3], min(63, body[-2]), body[-1] & 15
+            # Parameters of sequential scans mean nothing.
+            first, last, bits = (body[-3], min(63, body[-2]), body[-1] & 15) if progressive else (0, 63, 0)
             for part in range(body[0]):
                 coefficients = missing.get(body[1 + 2 * part], [])
                 if coefficients:

@@ -17,29 +17,16 @@ from PIL import Image, PngImagePlugin
 
 from ingestor.disk import disk_fault
 from ingestor.errors import ImageRejected
-from ingestor.images import (
-    attached,
-    chunks,
-    colour,
-    damage,
-    decode,
-    fitting,
-    headers,
-    integrity,
-    png,
-    shape,
-    style,
-    verify,
-)
-from ingestor.images.extras import without_damaged_extras
+from ingestor.images import attached, colour, damage, decode, fitting, headers, integrity, png, shape, style, verify
 from ingestor.images.fitting import Limits, Wish
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.lighten import Lightened, foreseen, lightened
+from ingestor.images.mend import mend
 from ingestor.images.plan import Plan, plan
 from ingestor.images.profile import profile
 from ingestor.images.samples import Picture
 from ingestor.images.sniffing import format_of
-from ingestor.images.source import IN_MEMORY_BYTES, Source, opened
+from ingestor.images.source import Source, opened
 from ingestor.images.style import JpegStyle
 from ingestor.model import Digest, Payload
 from ingestor.policy.formats import BY_NAME, FILE_SUFFIX, MIME_TYPES
@@ -71,7 +58,7 @@ def inspect(source: Path, rules: NormaliseRules, began: float) -> Payload:
     with opened(source, rules.max_pixels) as file:
         if (payload := _by_header(file, rules, began)) is not None:
             return payload
-        _mend(file)
+        mend(file, rules)
         header, _ = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
         light = foreseen(file, header, what, rules) if file.size_bytes <= IN_MEMORY_BYTES else None
@@ -103,7 +90,7 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
     with opened(source, rules.max_pixels) as file:
         if (payload := _by_header(file, rules, began)) is not None:
             return payload
-        mended = _mend(file)
+        mended = mend(file, rules)
         header, undecoded = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
         if (light := lightened(file, header, undecoded, what, rules)) is not None:
@@ -143,28 +130,6 @@ def _by_header(file: Source, rules: NormaliseRules, began: float) -> Payload | N
             return None  # it may be mended
         raise
     return _untouched(file, header, [], "", began) if plan(file, header, rules).passes else None
-
-
-def _mend(file: Source) -> list[str]:
-    """Have a PNG leave out what is damaged beside its picture, and a WebP end as it should; warnings of it.
-
-    Raises `ImageRejected` for a bomb.
-    """
-    name = format_of(file).name
-    whole = file.whole() if file.size_bytes <= IN_MEMORY_BYTES else None
-    # Those of an even length, as nearly all are, have nothing to be mended, and need not be read for it.
-    if name == "WEBP" and whole is not None and file.head[4] & 1 and (padded := chunks.webp_padded(whole)) != whole:
-        file.replace(padded)
-        return ["the byte of padding at its end was missing, and was added"]
-    if name != "PNG":
-        return []
-    png.refuse_bombs(file)
-    if whole is None:
-        return []
-    data, odd = without_damaged_extras(whole)
-    if odd:
-        file.replace(data)
-    return odd
 
 
 def _untouched(file: Source, header: Header, odd: list[str], sha256: str, began: float) -> Payload:

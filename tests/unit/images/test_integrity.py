@@ -105,8 +105,13 @@ def test_few_zeros_in_the_refinement_of_the_means_are_found(made_fit):
         assert refused(made_fit, data[:at] + bytes(512) + data[at + 512 :]) == "corrupt"
 
 
-def test_a_missing_end_marker_means_that_the_file_is_not_ready(made_fit):
-    assert refused(made_fit, photo_jpeg()[:-2]) == "truncated"
+@pytest.mark.parametrize("filled", [False, True], ids=["cut", "zeros to come"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_jpeg_that_is_still_on_its_way_is_not_ready_wherever_it_ends(made_fit, kind, filled):
+    data = photo_jpeg(kind)
+    for end in [*range(len(data) // 30, len(data), len(data) // 30), *range(len(data) - 18, len(data) - 3)]:
+        so_far = data[:end] + bytes(len(data) - end if filled else 0)
+        assert refused(made_fit, so_far) == "truncated"
 
 
 def odd_but_whole() -> dict[str, bytes]:

@@ -55,9 +55,19 @@ def test_scans_are_counted_up_to_a_limit():
     assert jpeg_markers.scan_count(lookalike, 200) == 1
 
 
-def test_a_whole_progressive_picture_lacks_no_refinement_and_a_baseline_one_has_none():
-    assert not jpeg_markers.lacks_refinement(kit.jpeg(kit.photograph(200, 100), progressive=True))
-    assert not jpeg_markers.lacks_refinement(kit.jpeg())
+def test_a_whole_picture_lacks_no_scans():
+    assert not jpeg_markers.lacks_scans(kit.jpeg(kit.photograph(200, 100), progressive=True))
+    assert not jpeg_markers.lacks_scans(kit.jpeg())
+
+
+def test_a_sequential_picture_lacks_scans_where_a_component_has_none():
+    data = kit.jpeg(kit.photograph(200, 100))
+    scan = data.index(b"\xff\xda")
+    assert data[scan + 4] == 3
+    alone = data[:scan] + kit.jpeg_segment(0xDA, b"\1\1\0\0\x3f\0") + data[scan + 14 :]
+    assert jpeg_markers.lacks_scans(alone)
+    assert not jpeg_markers.lacks_scans(data)
+    assert not jpeg_markers.lacks_scans(kit.lossless_jpeg())
 
 
 LAYOUTS = {

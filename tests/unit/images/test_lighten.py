@@ -216,3 +216,38 @@ def test_a_png_that_ends_within_a_text_is_cut_off(made_fit):
     text_end = next(chunk.end for chunk in chunks.of_png(data) if chunk.kind == b"tEXt")
     with pytest.raises(SourceNotReady):
         made_fit(data[: text_end - 2])
+
+
+ENDS = {"none": b"", "half of one": b"\xff", "zeros": bytes(2), "many zeros": bytes(600), "half and zeros": b"\xff\0\0"}
+
+
+@pytest.mark.parametrize("integrity", ["strict", "decode"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"optimize": True}])
+@pytest.mark.parametrize("end", ENDS)
+def test_a_jpeg_that_lacks_nothing_but_its_end_marker_gets_one_and_is_told(made_fit, end, options, integrity):
+    data = kit.jpeg(kit.photograph(300, 200), **options)
+    payload = made_fit(data[:-2] + ENDS[end], integrity=integrity)
+    assert payload.file.read_bytes() == data
+    assert payload.normalised == ("mended",)
+    assert payload.warnings == ("its end marker is missing and was added",)
+
+
+def test_the_last_byte_of_a_jpeg_without_end_marker_may_be_half_a_marker(made_fit):
+    noisy = (kit.jpeg(kit.noise(24, 24, "L", seed), quality=100) for seed in range(2000))
+    picture = next(data for data in noisy if data.endswith(b"\xff\0\xff\xd9"))
+    for end in (b"", bytes(1), bytes(9)):
+        assert made_fit(picture[:-2] + end).file.read_bytes() == picture
+
+
+def test_a_jpeg_without_end_marker_can_be_made_smaller_or_stripped(made_fit):
+    data = with_metadata("JPEG")[:-2]
+    for rules, step in (({"longest_side_px": 100}, "resized"), ({"metadata": "strip"}, "stripped")):
+        payload = made_fit(data, **rules)
+        assert step in payload.normalised
+        assert payload.warnings[0] == "its end marker is missing and was added"
+
+
+def test_a_jpeg_without_end_marker_is_held_to_the_limits_before_it_is_decoded(made_fit):
+    with pytest.raises(ImageRejected) as caught:
+        made_fit(kit.jpeg(kit.photograph(300, 200))[:-2], max_pixels=50_000)
+    assert caught.value.reason == "too_many_pixels"
