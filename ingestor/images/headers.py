@@ -61,6 +61,8 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
     `alone`: nothing will be decoded, and no more is read than the header.
     """
     _import(source, row)
+    if row.name == "JPEG" and not alone:
+        check_segments(source)
     if (early := _size_before_opening(source, row)) is not None:
         _check_pixels(source, early, rules)
     with damage.told(source, row):
@@ -71,7 +73,7 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
         size = Size(*picture.size)
         _check_pixels(source, size, rules)
         if row.name == "JPEG" and not alone:
-            _check_scans(source)
+            _check_scans(source, size, rules)
         carried = attached.of(picture, row)
         if boxes.icc:
             carried = replace(carried, icc=boxes.icc)
@@ -152,10 +154,22 @@ def _is_rarely_read(source: Source) -> bool:
         count *= 4
 
 
-def _check_scans(source: Source) -> None:
-    if jpeg_markers.scan_count(source.whole(), jpeg.MOST_SCANS) >= jpeg.MOST_SCANS:
+def check_segments(source: Source) -> None:
+    """Raises `ImageRejected` for a JPEG whose markers alone would take a decoder longer than pictures do."""
+    if jpeg_markers.has_more_segments(source.whole(), jpeg.MOST_SEGMENTS):
         raise ImageRejected(
-            "decompression_bomb", f"{source.name}: has {jpeg.MOST_SCANS} scans or more; no camera or program does"
+            "decompression_bomb",
+            f"{source.name}: has more than {jpeg.MOST_SEGMENTS:,} segments; no camera or program writes that many",
+        )
+
+
+def _check_scans(source: Source, size: Size, rules: NormaliseRules) -> None:
+    """A decoder walks through all pixels once for each scan."""
+    most = min(jpeg.MOST_SCANS, max(1, jpeg.MOST_SCANS_OF_LARGEST * rules.max_pixels // size.pixels))
+    if jpeg_markers.scan_count(source.whole(), most + 1) > most:
+        raise ImageRejected(
+            "decompression_bomb",
+            f"{source.name}: has more than {most} scans of {size}; no camera or program writes that many",
         )
 
 

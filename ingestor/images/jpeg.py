@@ -26,8 +26,12 @@ _SCALES = (1, 2, 3, 4, 5, 6)
 _SPARE = 1.09
 """What comes nearer to the wanted size than that is softer: SSIM 0.985 instead of 0.994."""
 
-MOST_SCANS = 200
+MOST_SCANS = 199
 """One scan for each coefficient and bit would be some more; encoders write 6 to 20."""
+MOST_SCANS_OF_LARGEST = 20
+"""Of a picture of as many pixels as are allowed; of a smaller one as many more as take no longer."""
+MOST_SEGMENTS = 100_000
+"""The parts of a long profile or of Extended XMP are some hundred."""
 
 _CHECKED_AS = {"Gray": "GRAY", "YCbCr": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}
 _MODES = {"Gray": ("GRAY", "L"), "CMYK": ("CMYK", "CMYK"), "YCCK": ("CMYK", "CMYK")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import struct
@@ -225,3 +226,8 @@ def scan_count(data: bytes, most: int) -> int:
         if count >= most:
             break
     return count
+
+
+def has_more_segments(data: bytes, most: int) -> bool:
+    """Whether the first picture has more than so many."""
+    return next(itertools.islice(segments(data), most, None), None) is not None

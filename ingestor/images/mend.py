@@ -51,6 +51,7 @@ def _mend_webp(file: Source) -> list[str]:
 
 
 def _mend_jpeg(file: Source, row: Format, rules: NormaliseRules) -> list[str]:
+    headers.check_segments(file)
     if not is_cut_off(file, row):
         return []
     # Looking whether it is whole decodes it: limits hold before that.

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ingestor.errors import ImageRejected, SourceNotReady
 from ingestor.images import ImagePool, headers, normalise
@@ -38,6 +39,13 @@ def jpeg_claiming(width: int, height: int) -> bytes:
     data = kit.jpeg()
     frame = data.index(b"\xff\xc0")
     return data[: frame + 5] + struct.pack(">HH", height, width) + data[frame + 9 :]
+
+
+def jpeg_of(side: int, *, scans: int) -> bytes:
+    """A flat progressive one whose last scan comes again and again."""
+    data = kit.jpeg(Image.new("L", (side, side)), progressive=True)
+    head, last = data[: data.rindex(b"\xff\xda")], data[data.rindex(b"\xff\xda") : -2]
+    return head + last * (scans - head.count(b"\xff\xda")) + b"\xff\xd9"
 
 
 def webp_claiming(side: int) -> bytes:
@@ -126,6 +134,11 @@ BOMBS = {
     "a JPEG of 65535x65535": (lambda: jpeg_claiming(SIDE, SIDE), "too_many_pixels"),
     "a JPEG of 16000x16000 with nothing in it": (lambda: jpeg_claiming(16000, 16000), "decompression_bomb"),
     "a JPEG of a thousand scans": (kit.jpeg_of_many_scans, "decompression_bomb"),
+    "a large JPEG of a hundred scans": (lambda: jpeg_of(9000, scans=100), "decompression_bomb"),
+    "a JPEG of a million segments": (
+        lambda: kit.jpeg_with(kit.jpeg(), kit.jpeg_segment(0xFE, b"") * 1_000_000),
+        "decompression_bomb",
+    ),
     "a WebP of 16383x16383 with nothing in it": (lambda: webp_claiming(16383), "decompression_bomb"),
     "a GIF of 65535x65535": (
         lambda: b"GIF89a" + struct.pack("<HH", SIDE, SIDE) + kit.saved(kit.quarters(), "GIF")[10:],
@@ -220,6 +233,22 @@ async def test_a_gif_of_100000_frames_costs_what_its_first_one_costs(tmp_path, a
         payload = await pool.normalise(tmp_path / "film.gif", tmp_path)
         assert "first_frame" in payload.normalised
         assert peak_megabytes(pool.worker_pids[0]) < MEGABYTES
+    finally:
+        await pool.close()
+
+
+@pytest.mark.parametrize(("side", "scans"), [(400, 199), (1000, 20)])
+async def test_a_jpeg_may_have_the_more_scans_the_smaller_it_is(tmp_path, side, scans):
+    # Strictly read, a scan may not come twice.
+    pool = ImagePool(
+        NormaliseRules(max_pixels=1_000_000 if side == 1000 else 10_000_000, integrity="decode"), workers=1
+    )
+    try:
+        (tmp_path / "a.jpg").write_bytes(jpeg_of(side, scans=scans))
+        assert (await pool.normalise(tmp_path / "a.jpg", tmp_path)).is_source
+        (tmp_path / "b.jpg").write_bytes(jpeg_of(side, scans=scans + 1))
+        with pytest.raises(ImageRejected, match="scans"):
+            await pool.normalise(tmp_path / "b.jpg", tmp_path)
     finally:
         await pool.close()
 
