@@ -26,7 +26,7 @@ from ingestor.images.plan import Plan, plan
 from ingestor.images.profile import profile
 from ingestor.images.samples import Picture
 from ingestor.images.sniffing import format_of
-from ingestor.images.source import Source, opened
+from ingestor.images.source import IN_MEMORY_BYTES, Source, opened
 from ingestor.images.style import JpegStyle
 from ingestor.model import Digest, Payload
 from ingestor.policy.formats import BY_NAME, FILE_SUFFIX, MIME_TYPES
