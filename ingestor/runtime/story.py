@@ -20,6 +20,9 @@ DONE_TO_IT = {
     "recoded": "written anew as a JPEG that everybody reads",
     "resized": "made smaller",
     "webp": "written anew as WebP",
+    "stripped": "its metadata taken out",
+    "trimmed": "what was appended taken off",
+    "mended": "small damage beside its picture mended",
 }
 """The words of `normalised`."""
 
