@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ingestor.errors import ImageRejected, IngestorError, SourceNotReady
 from ingestor.images.ending import DEFINITE, is_cut_off
+from ingestor.images.jpeg_markers import READ, first_frame
 from ingestor.images.source import Source, not_ready
 from ingestor.policy.formats import Format
 
@@ -57,6 +58,7 @@ _UNSUPPORTED = (
     "not a tga file",
     "unknown tga",
 )
+_PROCESS = "unsupported jpeg process"
 _CUT = ("truncat", "unexpected end", "premature end", "end of file")
 
 
@@ -86,7 +88,10 @@ def meaning(source: Source, row: Format, error: Exception) -> IngestorError:
     if is_cut_off(source, row):
         return truncated(source)
     # Pillow's plugins raise NotImplementedError for files of a kind that they do not read.
-    if isinstance(error, KindNotRead | NotImplementedError) or any(words in said.lower() for words in _UNSUPPORTED):
+    is_kind = isinstance(error, KindNotRead | NotImplementedError) or any(
+        words in said.lower() for words in _UNSUPPORTED
+    )
+    if is_kind and not _is_of_damaged_frame(source, row, said):
         return ImageRejected(
             "unsupported",
             f"{source.name}: a kind of {row.name} that is not read here ({said}); export it as PNG, JPEG or WebP",
@@ -94,6 +99,11 @@ def meaning(source: Source, row: Format, error: Exception) -> IngestorError:
     if row.name not in DEFINITE and any(words in said.lower() for words in _CUT):
         return truncated(source)
     return corrupt(source, said)
+
+
+def _is_of_damaged_frame(source: Source, row: Format, said: str) -> bool:
+    """Whether libjpeg met a frame of a kind that it does not read where damage has made one, behind the file's own."""
+    return row.name == "JPEG" and _PROCESS in said.lower() and first_frame(source.whole()) in READ
 
 
 def truncated(source: Source) -> SourceNotReady:

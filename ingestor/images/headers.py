@@ -73,6 +73,7 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
         size = Size(*picture.size)
         _check_pixels(source, size, rules)
         if row.name == "JPEG" and not alone:
+            _check_frame(source)
             _check_scans(source, size, rules)
         carried = attached.of(picture, row)
         if boxes.icc:
@@ -146,9 +147,8 @@ def _is_rarely_read(source: Source) -> bool:
     while True:
         # Only the frame's head is looked for: what stands before it may be megabytes, and all the rest is not needed.
         data = source.at(0, count)
-        for segment in jpeg_markers.segments(data):
-            if segment.marker in jpeg_markers.FRAMES:
-                return segment.marker in jpeg_markers.ARITHMETIC or jpeg_markers.is_lossless(data)
+        if (frame := jpeg_markers.first_frame(data)) is not None:
+            return frame in jpeg_markers.ARITHMETIC or jpeg_markers.is_lossless(data)
         if len(data) < count:
             return False
         count *= 4
@@ -161,6 +161,12 @@ def check_segments(source: Source) -> None:
             "decompression_bomb",
             f"{source.name}: has more than {jpeg.MOST_SEGMENTS:,} segments; no camera or program writes that many",
         )
+
+
+def _check_frame(source: Source) -> None:
+    frame = jpeg_markers.first_frame(source.whole())
+    if frame is not None and frame not in jpeg_markers.READ:
+        raise damage.KindNotRead(f"frames of type 0x{frame:x}")
 
 
 def _check_scans(source: Source, size: Size, rules: NormaliseRules) -> None:

@@ -17,6 +17,8 @@ FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
+READ = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA})
+"""Frames that libjpeg-turbo decodes."""
 _NEEDED = FRAMES | TABLES | {DRI, DNL}
 
 EXIF = b"Exif\0\0"
@@ -78,14 +80,19 @@ def segments(data: bytes) -> Iterator[Segment]:
         at = data_end
 
 
-def is_lossless(data: bytes) -> bool:
-    """Whether the first frame is coded without loss (annex H)."""
+def first_frame(data: bytes) -> int | None:
+    """The marker of the first frame, which says how the picture is coded; None where there is none."""
     for segment in segments(data):
         if segment.marker in FRAMES:
-            return segment.marker in _LOSSLESS
+            return segment.marker
         if segment.marker == SOS:
             break
-    return False
+    return None
+
+
+def is_lossless(data: bytes) -> bool:
+    """Whether the first frame is coded without loss (annex H)."""
+    return first_frame(data) in _LOSSLESS
 
 
 def end_of_picture(data: bytes) -> int | None:
@@ -133,8 +140,8 @@ def lacks_scans(data: bytes) -> bool:
     progressive = False
     for segment in segments(data):
         body = segment.body
-        if segment.marker in FRAMES:
-            if segment.marker in _LOSSLESS or len(body) < 6:
+        if segment.marker in FRAMES and missing is None:
+            if segment.marker not in READ - _LOSSLESS or len(body) < 6:
                 return False
             progressive = segment.marker in PROGRESSIVE
             missing = {body[6 + 3 * part]: [1] * 64 for part in range(body[5]) if 6 + 3 * part < len(body)}

@@ -72,4 +72,23 @@ def test_a_depth_of_tga_that_is_not_read_is_told_as_such(made_fit):
     data[16] = 15
     with pytest.raises(ImageRejected) as caught:
         made_fit(bytes(data), "image.tga")
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+@pytest.mark.parametrize("longest_side_px", [4096, 100])
+def test_a_frame_within_the_data_of_a_jpeg_is_damage_and_no_kind(made_fit, options, longest_side_px):
+    data = kit.jpeg(kit.photograph(300, 200), **options)
+    middle = (data.index(b"\xff\xda") + len(data)) // 2
+    frame = kit.jpeg_segment(0xCE, bytes(15))
+    with pytest.raises(ImageRejected) as caught:
+        made_fit(data[:middle] + frame + data[middle + len(frame) :], longest_side_px=longest_side_px)
+    assert caught.value.reason == "corrupt"
+
+
+@pytest.mark.parametrize("kind", [b"\xc5", b"\xcb", b"\xce"], ids=["hierarchical", "lossless", "progressive"])
+def test_a_jpeg_of_a_kind_that_is_not_read_is_unsupported(made_fit, kind):
+    data = kit.jpeg()
+    frame = data.index(b"\xff\xc0")
+    with pytest.raises(ImageRejected) as caught:
+        made_fit(data[: frame + 1] + kind + data[frame + 2 :])
     assert caught.value.reason == "unsupported"
