@@ -72,6 +72,7 @@ def test_a_depth_of_tga_that_is_not_read_is_told_as_such(made_fit):
     data[16] = 15
     with pytest.raises(ImageRejected) as caught:
         made_fit(bytes(data), "image.tga")
+    assert caught.value.reason == "unsupported"
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
