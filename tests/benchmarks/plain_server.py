@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email.utils
 import itertools
 import json
 import re
@@ -60,7 +61,9 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 length = _LENGTH.search(head)
                 content = receipt(head, await reader.readexactly(int(length[1]) if length else 0))
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
-            writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(content), content))
+            # A client that hears no time asks for it.
+            date = email.utils.formatdate(usegmt=True).encode()
+            writer.write(b"Date: %b\r\nContent-Length: %d\r\n\r\n%b" % (date, len(content), content))
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
