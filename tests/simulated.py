@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ingestor.errors import ImageRejected, SourceNotReady
 from ingestor.files_api import Breaker, ResilientFilesApi
 from ingestor.ledger import SqliteLedger
@@ -22,6 +24,7 @@ from ingestor.model import Digest, Payload
 from ingestor.observe.recent import Recent
 from ingestor.pipeline import Tools
 from ingestor.quota import LocalQuota
+from ingestor.runtime import folder_watch, memory, pulse
 from ingestor.runtime.backfill import Backfill, Limits, Selection
 from ingestor.runtime.clock_watch import CLOCK_FACT, kept_right
 from ingestor.runtime.daemon import Daemon
@@ -29,6 +32,17 @@ from ingestor.runtime.parts import Parts
 from ingestor.settings import Settings
 from ingestor.stages.manifest import Manifest
 from tests.fakes import FakeClock, FakeFilesApi, RecordingObserver, ServerBucket, WrongClock
+
+
+def look_every(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """What a daemon looks at for its own sake each second takes long in hours of simulated time: rarer here."""
+    for module, name in (
+        (pulse, "BEAT_SECONDS"),
+        (folder_watch, "ROOT_SECONDS"),
+        (folder_watch, "POLL_SECONDS"),
+        (memory, "SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, seconds)
 
 
 class Inline(ThreadPoolExecutor):

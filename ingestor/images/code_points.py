@@ -7,6 +7,8 @@ import struct
 
 import numpy as np
 
+from ingestor.images import srgb
+
 _PRIMARIES = {
     1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), (0.3127, 0.3290)),
     9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046), (0.3127, 0.3290)),
@@ -34,13 +36,17 @@ def profile(primaries: int, transfer: int) -> bytes | None:
     known = _PRIMARIES.get(1 if primaries in _USUAL_PRIMARIES else primaries)
     if known is None or transfer not in _USUAL_TRANSFERS | {_LINEAR}:
         return None
-    light = np.array([]) if transfer == _LINEAR else _srgb_light()
+    light = np.array([]) if transfer == _LINEAR else _curve_of_srgb()
     return _by_primaries(f"H.273 {primaries} {transfer}", [_xyz(column) for column in _to_d50(known).T], light)
 
 
 def by_curve_of_srgb(colours: list[bytes]) -> bytes:
     """The ICC profile of red, green and blue as another profile has them (XYZ tags), with the curve of sRGB."""
-    return _by_primaries("the curve of sRGB", colours, _srgb_light())
+    return _by_primaries("the curve of sRGB", colours, _curve_of_srgb())
+
+
+def _curve_of_srgb() -> np.ndarray:
+    return srgb.light_of(np.linspace(0.0, 1.0, _CURVE_STEPS))
 
 
 def _by_primaries(name: str, colours: list[bytes], light: np.ndarray) -> bytes:
@@ -65,13 +71,6 @@ def _to_d50(known: tuple[tuple[float, float], ...]) -> np.ndarray:
     adapted = np.diag((_BRADFORD @ _D50) / (_BRADFORD @ white))
     seen: np.ndarray = np.linalg.inv(_BRADFORD) @ adapted @ _BRADFORD @ matrix
     return seen
-
-
-def _srgb_light() -> np.ndarray:
-    """Light of values from 0 to 1. IEC 61966-2-1."""
-    values = np.linspace(0.0, 1.0, _CURVE_STEPS)
-    light: np.ndarray = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    return light
 
 
 # -- ICC.1:2001-04, 6.1 to 6.5 -------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
-from ingestor.images import code_points, curves
+from ingestor.images import code_points, curves, srgb
 from ingestor.images.headers import Header
 from ingestor.images.samples import Picture, Samples
 
@@ -284,7 +284,7 @@ def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
 
 def _by_gamma(image: Image.Image, gamma: float) -> Image.Image:
     light = (np.arange(256) / 255.0) ** (1.0 / gamma)
-    table = [int(value) for value in curves.encoded(light) * 255 + 0.5]
+    table = [int(value) for value in srgb.value_of(light).clip(0.0, 1.0) * 255 + 0.5]
     channels = image.split()
     shown = [channel.point(table) for channel in channels[:3]]
     return Image.merge(image.mode, [*shown, *channels[3:]]) if len(channels) > 1 else shown[0]

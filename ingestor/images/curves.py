@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ingestor.images import code_points
+from ingestor.images import code_points, srgb
 from ingestor.images.headers import Header
 
 STEPS_MAY_SHOW = "its colours are stored by a steep curve, of which only 8 bits could be read: shadows may show steps"
@@ -88,14 +88,8 @@ def of_profile(icc: bytes) -> Curves | None:
     )
 
 
-def encoded(light: np.ndarray) -> np.ndarray:
-    """Light from 0 to 1, as sRGB stores it. IEC 61966-2-1."""
-    stored: np.ndarray = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return stored.clip(0.0, 1.0)
-
-
 def _table(light: np.ndarray) -> np.ndarray:
-    return (encoded(light.clip(0.0, 1.0)) * 65535 + 0.5).astype(np.uint16)
+    return (srgb.value_of(light.clip(0.0, 1.0)).clip(0.0, 1.0) * 65535 + 0.5).astype(np.uint16)
 
 
 def _is_steep(light: np.ndarray) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ingestor.images import boxes
 from ingestor.images.jpeg_markers import end_of_picture
 from ingestor.images.source import Source
 from ingestor.policy.formats import Format
@@ -92,17 +93,14 @@ def _bmp(source: Source) -> bool:
 
 
 def _iso_media(source: Source) -> bool:
-    at = 0
-    while at < source.size_bytes:
-        length, _ = struct.unpack(">I4s", source.at(at, 8))
-        if length == 1:
-            (length,) = struct.unpack(">Q", source.at(at + 8, 8))
-        if length == 0:
-            return False
-        if length < 8:
-            return False
-        at += length
-    return at > source.size_bytes
+    end = 0
+    try:
+        for box in boxes.of(source.at, 0, source.size_bytes):
+            end = box.end
+    except ValueError:
+        return False  # what is broken tells nothing
+    # Within a head, or within what is behind it.
+    return end != source.size_bytes
 
 
 @dataclass(frozen=True, slots=True)

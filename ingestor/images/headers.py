@@ -73,8 +73,8 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
         size = Size(*picture.size)
         _check_pixels(source, size, rules)
         if row.name == "JPEG" and not alone:
-            _check_frame(source)
             _check_scans(source, size, rules)
+        frame = _frame(source) if row.name == "JPEG" else None
         carried = attached.of(picture, row)
         if boxes.icc:
             carried = replace(carried, icc=boxes.icc)
@@ -85,7 +85,7 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
             turned_by_decoder=row.name == "TIFF" and _told_by_tiff(picture) != 1,
             has_more_pictures=row.pictures in ("animation", "pages") and bool(getattr(picture, "is_animated", False)),
             style=style.of(picture) if row.name == "JPEG" else JpegStyle(),
-            rarely_read=row.name == "JPEG" and _is_rarely_read(source),
+            rarely_read=frame in jpeg_markers.RARELY_READ,
             gamma=_gamma(picture),
             code_points=_code_points(source, row),
             attached=carried,
@@ -142,15 +142,17 @@ def _check_pixels(source: Source, size: Size, rules: NormaliseRules) -> None:
         )
 
 
-def _is_rarely_read(source: Source) -> bool:
+def _frame(source: Source) -> int | None:
+    """The marker of a JPEG's first frame. Raises `KindNotRead` for one that nothing here decodes."""
     count = _USUAL_HEAD_BYTES
     while True:
         # Only the frame's head is looked for: what stands before it may be megabytes, and all the rest is not needed.
         data = source.at(0, count)
-        if (frame := jpeg_markers.first_frame(data)) is not None:
-            return frame in jpeg_markers.ARITHMETIC or jpeg_markers.is_lossless(data)
-        if len(data) < count:
-            return False
+        frame = jpeg_markers.first_frame(data)
+        if frame is not None and frame not in jpeg_markers.READ:
+            raise damage.KindNotRead(f"frames of type 0x{frame:x}")
+        if frame is not None or len(data) < count:
+            return frame
         count *= 4
 
 
@@ -161,12 +163,6 @@ def check_segments(source: Source) -> None:
             "decompression_bomb",
             f"{source.name}: has more than {jpeg.MOST_SEGMENTS:,} segments; no camera or program writes that many",
         )
-
-
-def _check_frame(source: Source) -> None:
-    frame = jpeg_markers.first_frame(source.whole())
-    if frame is not None and frame not in jpeg_markers.READ:
-        raise damage.KindNotRead(f"frames of type 0x{frame:x}")
 
 
 def _check_scans(source: Source, size: Size, rules: NormaliseRules) -> None:

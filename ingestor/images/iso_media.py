@@ -4,44 +4,23 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from ingestor.images import boxes
+from ingestor.images.boxes import At, Box
 
 _CODED = frozenset({b"hvc1", b"av01", b"avc1"})
 """Kinds of items whose coders never write many zeros in a row: HEVC, AV1, H.264."""
 
 
-class Box(NamedTuple):
-    kind: bytes
-    begin: int
-    """Of what is in it: its head stands before."""
-    end: int
-    """By its own account, which may be beyond the file."""
-
-
-def boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
-    """Those from `at` to `end`, one after the other."""
-    while at + 8 <= end:
-        length, kind = struct.unpack_from(">I4s", data, at)
-        begin = at + 8
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", data, begin)
-            begin += 8
-        length = length or end - at
-        if at + length < begin:
-            return
-        yield Box(kind, begin, at + length)
-        at += length
-
-
 def coded_extents(data: bytes) -> Iterator[tuple[int, int]]:
     """Begin and end of each part of a coded picture: tiles, transparency and thumbnails too, metadata not.
 
-    Raises `struct.error` for what is broken.
+    Raises `struct.error` and `ValueError` for what is broken.
     """
-    top = {box.kind: box for box in boxes(data, 0, len(data))}
-    if (meta := top.get(b"meta")) is None:
+    meta = next((box for box in boxes.of(_reader(data), 0, len(data)) if box.kind == b"meta"), None)
+    if meta is None:
         return
-    parts = {box.kind: box for box in boxes(data, meta.begin + 4, min(meta.end, len(data)))}
+    parts = {box.kind: box for box in boxes.of(_reader(data), meta.begin + 4, min(meta.end, len(data)))}
     if not {b"iinf", b"iloc"} <= parts.keys():
         return
     coded = set(_coded_items(data, parts[b"iinf"]))
@@ -54,9 +33,13 @@ def coded_extents(data: bytes) -> Iterator[tuple[int, int]]:
             yield begin, begin + length if length else own_data.end
 
 
+def _reader(data: bytes) -> At:
+    return lambda offset, count: data[offset : offset + count]
+
+
 def _coded_items(data: bytes, iinf: Box) -> Iterator[int]:
     """The numbers of the items that are coded pictures (14496-12, 8.11.6)."""
-    for box in boxes(data, iinf.begin + (8 if data[iinf.begin] else 6), iinf.end):
+    for box in boxes.of(_reader(data), iinf.begin + (8 if data[iinf.begin] else 6), iinf.end):
         if box.kind == b"infe" and (version := data[box.begin]) in (2, 3):
             item, kind = struct.unpack_from(">H2x4s" if version == 2 else ">I2x4s", data, box.begin + 4)
             if kind in _CODED:

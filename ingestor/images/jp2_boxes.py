@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ingestor.images import boxes
 from ingestor.images.damage import KindNotRead
 from ingestor.images.source import Source
 
@@ -46,11 +46,17 @@ def read(source: Source) -> Told:
     """Raises `KindNotRead` for colours that nothing here reads, `ValueError` and `struct.error` for damage."""
     if not source.head.startswith(_SIGNATURE):
         return Told()
-    headers = (box for box in _boxes(source, 0, source.size_bytes) if box[0] == b"jp2h")
-    _, begin, end = next(headers, (b"", 0, 0))
-    boxes = [(kind, source.at(start, stop - start)) for kind, start, stop in _boxes(source, begin, end)]
-    space, icc = _colours([content for kind, content in boxes if kind == b"colr"])
-    first = dict(reversed(boxes))
+    header = next((box for box in boxes.of(source.at, 0, source.size_bytes) if box.kind == b"jp2h"), None)
+    told = (
+        []
+        if header is None
+        else [
+            (box.kind, source.at(box.begin, min(box.end, header.end) - box.begin))
+            for box in boxes.of(source.at, header.begin, min(header.end, source.size_bytes))
+        ]
+    )
+    space, icc = _colours([content for kind, content in told if kind == b"colr"])
+    first = dict(reversed(told))
     if b"ihdr" not in first:
         return Told(icc=icc)
     (count,) = struct.unpack_from(">H", first[b"ihdr"], 8)
@@ -64,21 +70,6 @@ def read(source: Source) -> Told:
     if space == _YCC and not channels.are_in_order:
         raise KindNotRead("channels of sYCC in another order")
     return Told(icc=icc, channels=channels)
-
-
-def _boxes(source: Source, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, begin and end of what is in each box (I.4)."""
-    while at + 8 <= end:
-        length, kind = struct.unpack(">I4s", source.at(at, 8))
-        begin = at + 8
-        if length == 1:
-            (length,) = struct.unpack(">Q", source.at(begin, 8))
-            begin += 8
-        stop = at + length if length else end
-        if stop < begin:
-            raise ValueError("one of its boxes is shorter than its own head")
-        yield kind, begin, min(stop, end)
-        at = stop
 
 
 def _colours(told: list[bytes]) -> tuple[int | None, bytes | None]:

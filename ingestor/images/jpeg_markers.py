@@ -19,6 +19,7 @@ ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 READ = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA})
 """Frames that libjpeg-turbo decodes."""
+RARELY_READ = ARITHMETIC | _LOSSLESS
 _NEEDED = FRAMES | TABLES | {DRI, DNL}
 
 EXIF = b"Exif\0\0"

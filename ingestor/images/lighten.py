@@ -1,8 +1,8 @@
 """A picture that complies but for what is stored beside it, without touching a pixel.
 
 `normalise.metadata: strip` asks for it; and a JPEG that is too large only for what phones append to it (a second
-picture, a film) is better off without that than encoded anew. What is mended has lost a part of
-that, or got its end, already.
+picture, a film) is better off without that than encoded anew. What is mended has lost a part of that, or got its end,
+already.
 """
 
 from __future__ import annotations

@@ -57,12 +57,8 @@ def samples(source: Source, header: Header, picture: Image.Image) -> Samples | N
     depth, colour, interlaced = _kind(source)
     if (depth, colour) != (8, _RGB) or interlaced:
         return None
-    try:
-        return Samples("RGB", pyspng.load(source.whole()))
-    except RuntimeError as error:
-        if _TOO_SHORT in str(error):
-            raise SyntaxError(_ROWS_MISSING) from error
-        return None
+    stored = _by_libspng(source)
+    return None if stored is None else Samples("RGB", stored)
 
 
 def deep(source: Source, header: Header, picture: Image.Image) -> tuple[Image.Image, Header] | None:
@@ -78,11 +74,7 @@ def deep(source: Source, header: Header, picture: Image.Image) -> tuple[Image.Im
     colours = len(mode.rstrip("A"))
     if found is None or not found.fit(colours):
         return None
-    try:
-        stored = pyspng.load(source.whole())
-    except RuntimeError as error:
-        if _TOO_SHORT in str(error):
-            raise SyntaxError(_ROWS_MISSING) from error
+    if (stored := _by_libspng(source)) is None:
         return None
     # Red, green and blue come with an alpha that the file does not have.
     shown = np.empty((*stored.shape[:2], len(mode)), np.uint8)
@@ -93,6 +85,17 @@ def deep(source: Source, header: Header, picture: Image.Image) -> tuple[Image.Im
             shown[row, :, channel] = eight[stored[row, :, channel]]
     del stored
     return Image.fromarray(shown, mode), found.left(header)
+
+
+def _by_libspng(source: Source) -> np.ndarray | None:
+    """None for what it refuses. Raises `SyntaxError` where the data ends before the last row."""
+    try:
+        stored: np.ndarray = pyspng.load(source.whole())
+    except RuntimeError as error:
+        if _TOO_SHORT in str(error):
+            raise SyntaxError(_ROWS_MISSING) from error
+        return None
+    return stored
 
 
 def told_steps(source: Source, header: Header) -> list[str]:

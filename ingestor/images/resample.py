@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ingestor.images import srgb
 from ingestor.policy.sizing import Size
 
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4, "CMYK": 4, "LAB": 3, "YCbCr": 3, "HSV": 3}
@@ -250,15 +251,5 @@ def _whole_numbers(weights: np.ndarray) -> np.ndarray:
 
 # -- light -----------------------------------------------------------------------------------------
 
-
-def _light_of(values: np.ndarray) -> np.ndarray:
-    """What sRGB values from 0 to 1 stand for. IEC 61966-2-1."""
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-
-
-def _value_of(light: np.ndarray) -> np.ndarray:
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-
-
-_TO_LIGHT = np.rint(_light_of(np.arange(256) / 255) * _FULL).astype(np.float32)
-_FROM_LIGHT = np.rint(_value_of(np.arange(_FULL + 1) / _FULL) * 255).astype(np.uint8)
+_TO_LIGHT = np.rint(srgb.light_of(np.arange(256) / 255) * _FULL).astype(np.float32)
+_FROM_LIGHT = np.rint(srgb.value_of(np.arange(_FULL + 1) / _FULL) * 255).astype(np.uint8)

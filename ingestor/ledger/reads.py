@@ -110,8 +110,6 @@ def next_expiry_at(connection: Connection) -> datetime | None:
 
 
 _WAITS = exists().where(sources.c.content_id == uploads.c.content_id, sources.c.state == SourceState.WAITING)
-_IN_FLIGHT = timedelta(minutes=5)
-"""Longer than a request takes: what leaves the line with its file gone may have been on its way."""
 
 
 def live_id(connection: Connection) -> FileId | None:
@@ -157,13 +155,11 @@ def renewable(
     return [(ContentId(row.content_id), row.expires_at) for row in connection.execute(statement)]
 
 
-def forsaken(connection: Connection, folders: Sequence[str], now: datetime) -> Sequence[tuple[ContentId, FileId]]:
+def forsaken(connection: Connection, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
     """Each content with a live id that was found in one of the folders, and whose every source is gone."""
     of_it = sources.c.content_id == uploads.c.content_id
-    in_flight = exists().where(of_it, sources.c.changed_at > now - _IN_FLIGHT)
     statement = select(uploads.c.content_id, uploads.c.file_id).where(
-        uploads.c.state.in_((State.LIVE, State.RENEWING)),
-        or_(uploads.c.state == State.LIVE, ~in_flight),
+        uploads.c.state.in_(HAS_LIVE_ID),
         exists().where(of_it, sources.c.folder.in_(folders), sources.c.reason == VANISHED),
         ~exists().where(of_it, or_(sources.c.reason.is_(None), sources.c.reason != VANISHED)),
     )

@@ -217,7 +217,7 @@ class SqlLedger(SqlOutbox):
         return await self._read(reads.renewable, folders, before, ended=ended)
 
     async def forsaken(self, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
-        return await self._read(reads.forsaken, folders, self._clock.now())
+        return await self._read(reads.forsaken, folders)
 
     async def counts(self, within: timedelta) -> Counts:
         return await self._read(reads.counts, self._clock.now(), within)

@@ -800,12 +800,20 @@ async def test_a_renewal_that_nobody_is_in_line_for_ends_with_its_id(
 
 async def test_an_id_whose_renewal_lost_its_file_can_be_purged(ledger: Ledger, walk: Walk, clock: FakeClock) -> None:
     promised = await begun_renewal(ledger, walk)
+    intent = await ledger.intend(ONE.content_id, "as-is")
     await ledger.vanish("inbox", "a/b.jpg", "gone")
-    assert await ledger.forsaken(["inbox"]) == [], "its request may be on its way"
-    clock.advance(600)
     assert await ledger.forsaken(["inbox"]) == [(ONE.content_id, promised.file_id)]
     assert await ledger.purge(ONE.content_id, promised.file_id, "w")
+    assert await ledger.forsaken(["inbox"]) == []
     assert [line["event"] for line in await walk.lines()] == ["uploaded", "purged"]
+    # Its request was on its way: what came of it is not forgotten.
+    late = receipt(clock, 2)
+    assert await ledger.complete(A.source, intent, payload(), late)
+    await ledger.finish(A.source, None)
+    await ledger.miss("inbox", "a", ["b.jpg"], "gone")
+    assert await ledger.forsaken(["inbox"]) == [(ONE.content_id, late.file_id)]
+    assert await ledger.purge(ONE.content_id, late.file_id, "w")
+    assert [line["event"] for line in await walk.lines()] == ["uploaded", "purged", "renewed", "purged"]
 
 
 async def test_an_id_is_good_while_its_successor_is_waited_for(ledger: Ledger, walk: Walk, clock: FakeClock) -> None:

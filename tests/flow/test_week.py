@@ -14,9 +14,9 @@ import yaml
 
 from ingestor.engines import embedded
 from ingestor.policy.renewing import most_kept_alive
-from ingestor.runtime import folder_watch, memory, pulse, renewer
+from ingestor.runtime import renewer
 from ingestor.settings import Settings, load
-from tests.simulated import Simulation, simulated
+from tests.simulated import Simulation, look_every, simulated
 
 DAY = 24 * 3600.0
 
@@ -24,13 +24,7 @@ DAY = 24 * 3600.0
 @pytest.fixture(autouse=True)
 def _rarer_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A week of looks each second would take an hour: what is looked at for its own sake is looked at less often."""
-    for module, name in (
-        (pulse, "BEAT_SECONDS"),
-        (folder_watch, "ROOT_SECONDS"),
-        (folder_watch, "POLL_SECONDS"),
-        (memory, "SECONDS"),
-    ):
-        monkeypatch.setattr(module, name, 1800.0)
+    look_every(monkeypatch, 1800.0)
     monkeypatch.setattr(renewer, "LOOK_SECONDS", 300.0)
     monkeypatch.setattr(embedded, "LOOK_SECONDS", 200.0)
 

@@ -15,11 +15,10 @@ import yaml
 from ingestor.engines import embedded
 from ingestor.errors import AccountRefused
 from ingestor.policy.verdicts import Call
-from ingestor.runtime import folder_watch, memory, pulse
 from ingestor.runtime.clock_watch import ANSWER_SECONDS, CLOCK_FACT, FRESH_SECONDS, ClockWatch
 from ingestor.settings import Settings, load
 from tests.fakes import FakeClock, FakeFilesApi, RecordingObserver, WrongClock
-from tests.simulated import Simulation, simulated
+from tests.simulated import Simulation, look_every, simulated
 
 HOUR = 3600.0
 IMAGES = 3
@@ -28,14 +27,8 @@ IMAGES = 3
 @pytest.fixture(autouse=True)
 def _rarer_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """An hour of looks each second takes long: what is looked at for its own sake is looked at less often."""
-    for module, name in (
-        (pulse, "BEAT_SECONDS"),
-        (folder_watch, "ROOT_SECONDS"),
-        (folder_watch, "POLL_SECONDS"),
-        (memory, "SECONDS"),
-        (embedded, "LOOK_SECONDS"),
-    ):
-        monkeypatch.setattr(module, name, 120.0)
+    look_every(monkeypatch, 120.0)
+    monkeypatch.setattr(embedded, "LOOK_SECONDS", 120.0)
 
 
 @pytest.fixture
@@ -227,9 +220,10 @@ class Line:
 async def test_turns_that_a_fast_clock_has_set_come_earlier_and_no_turn_comes_later(
     off_seconds: float, moved: list[float]
 ) -> None:
-    true, ledger = FakeClock(), Line()
+    true = FakeClock()
+    ledger: Any = Line()
     clock = WrongClock(true, off_seconds)
-    watch = ClockWatch(FakeFilesApi(true), ledger=ledger, observer=RecordingObserver(), clock=clock)  # type: ignore[arg-type]
+    watch = ClockWatch(FakeFilesApi(true), ledger=ledger, observer=RecordingObserver(), clock=clock)
     running = asyncio.create_task(watch.run())
     watch.hear(true.now().timestamp() - 0.5)
     await true.sleep(1)
