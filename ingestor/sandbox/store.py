@@ -120,11 +120,11 @@ class Store:
     # -- what tests ask
 
     def created(self) -> list[dict[str, Any]]:
-        """Every content that was ever uploaded: how often, how many are alive, and under which ids."""
+        """Every content that was ever uploaded, in that order: how often, how many are alive, and under which ids."""
         with self._alone:
             rows = self._index.execute(
                 "SELECT content, sha256, purpose, metadata, count(*) AS created, sum(purged = 0) AS live,"
-                " group_concat(id) AS ids FROM files GROUP BY content ORDER BY min(created_at), min(id)"
+                " group_concat(id) AS ids FROM files GROUP BY content ORDER BY min(rowid)"
             ).fetchall()
         return [{**dict(row), "metadata": json.loads(row["metadata"]), "ids": row["ids"].split(",")} for row in rows]
 

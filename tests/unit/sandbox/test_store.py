@@ -142,6 +142,12 @@ def test_each_content_is_counted_with_its_files(store):
     assert (second["sha256"], second["metadata"], second["created"], second["live"]) == (other.sha256, None, 1, 1)
 
 
+def test_contents_of_one_second_come_in_the_order_they_were_uploaded_in(store):
+    for number in (3, 1, 2):
+        store.add(a_file(b"%d" % number, id=f"file_{number:026}"), b"%d" % number, None)
+    assert [row["ids"] for row in store.created()] == [[f"file_{number:026}"] for number in (3, 1, 2)]
+
+
 def test_named_values_are_kept(store, tmp_path):
     assert store.state("clock") is None
     store.keep_state(clock={"at": 1.5}, secret="s")
