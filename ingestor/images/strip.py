@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 
 from ingestor.images import chunks, exif, jpeg_markers
 from ingestor.images.jpeg_markers import Segment
 
-RECIPE = 1
+RECIPE = 2
 """Counts up whenever other bytes would come out."""
 
 _PNG_KEPT = frozenset(
@@ -20,7 +21,13 @@ _PNG_KEPT = frozenset(
     | {b"sBIT", b"bKGD", b"pHYs", b"acTL", b"fcTL", b"fdAT"}
 )
 _WEBP_KEPT = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"ANIM", b"ANMF"})
+_WEBP_FRAME_KEPT = frozenset({b"VP8 ", b"VP8L", b"ALPH"})
+_WEBP_FIELDS = {b"VP8X": 10, b"ANIM": 6}
+"""Bytes that these chunks have fields for; what is behind them nobody reads."""
+_WEBP_FRAME_HEAD_BYTES = 16
 _EXIF_FLAG, _XMP_FLAG = 0x08, 0x04
+_JFIF_BYTES, _ADOBE_BYTES = 14, 12
+"""Of their segments without a thumbnail, and without what some program has put behind the fields."""
 
 
 def stripped(data: bytes, name: str, orientation: int) -> bytes:
@@ -57,30 +64,33 @@ def _jpeg(data: bytes, told: bytes) -> bytes:
     for segment in jpeg_markers.segments(data):
         if segment.marker == jpeg_markers.EOI:
             return b"".join([*parts, b"\xff\xd9"])
-        if segment.marker == jpeg_markers.APP0 and segment.body.startswith(jpeg_markers.JFIF):
-            parts.append(_without_thumbnail(data, segment))
+        if (fields := _fields(segment)) is not None:
+            parts.append(struct.pack(">BBH", 0xFF, segment.marker, len(fields) + 2) + fields)
         elif _says_how_it_looks(segment):
             parts.append(data[segment.start : segment.data_end])
     raise ValueError("there is no end marker")
+
+
+def _fields(segment: Segment) -> bytes | None:
+    """Of the segments of JFIF and Adobe what decoders read; None for all others."""
+    match segment.marker:
+        case jpeg_markers.APP0 if segment.body.startswith(jpeg_markers.JFIF):
+            fields = segment.body[:_JFIF_BYTES]
+            return fields[:-2] + b"\0\0" if len(fields) == _JFIF_BYTES else fields  # a thumbnail of 0 x 0
+        case jpeg_markers.APP14 if segment.body.startswith(jpeg_markers.ADOBE):
+            return segment.body[:_ADOBE_BYTES]
+        case _:
+            return None
 
 
 def _says_how_it_looks(segment: Segment) -> bool:
     match segment.marker:
         case jpeg_markers.APP2:
             return segment.body.startswith(jpeg_markers.ICC)
-        case jpeg_markers.APP14:
-            return segment.body.startswith(jpeg_markers.ADOBE)
         case jpeg_markers.COM:
             return False
         case marker:
             return not 0xE0 <= marker <= 0xEF
-
-
-def _without_thumbnail(data: bytes, segment: Segment) -> bytes:
-    if segment.body[12:14] in (b"\0\0", b""):
-        return data[segment.start : segment.end]
-    body = segment.body[:12] + b"\0\0"
-    return struct.pack(">BBH", 0xFF, jpeg_markers.APP0, len(body) + 2) + body
 
 
 def _png(data: bytes, told: bytes) -> bytes:
@@ -97,20 +107,37 @@ def _png(data: bytes, told: bytes) -> bytes:
 
 
 def _webp(data: bytes, told: bytes) -> bytes:
-    kept = []
-    for kind, begin, end in chunks.of_webp(data):
-        if end > chunks.riff_end(data):
-            raise ValueError(f"chunk {kind!r} goes beyond the end")
-        if kind in _WEBP_KEPT:
-            kept.append((kind, data[begin:end]))
+    kept = _webp_kept(data, chunks.of_webp(data), chunks.riff_end(data), _WEBP_KEPT)
     if told and kept[0][0] == b"VP8X":
         kept.append((b"EXIF", told.removeprefix(exif.PREFIX)))
     body = b"".join(_webp_chunk(kind, content, has_exif=bool(told)) for kind, content in kept)
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 
+def _webp_kept(
+    data: bytes, found: Iterable[chunks.Chunk], stop: int, kinds: frozenset[bytes]
+) -> list[tuple[bytes, bytes]]:
+    kept = []
+    for kind, begin, end in found:
+        if end > stop:
+            raise ValueError(f"chunk {kind!r} goes beyond the end")
+        if kind in kinds:
+            kept.append((kind, data[begin:end]))
+    return kept
+
+
 def _webp_chunk(kind: bytes, content: bytes, *, has_exif: bool) -> bytes:
-    if kind == b"VP8X":
-        flags = content[0] & ~(_EXIF_FLAG | _XMP_FLAG) | (_EXIF_FLAG if has_exif else 0)
-        content = bytes([flags]) + content[1:]
+    content = content[: _WEBP_FIELDS.get(kind)]
+    match kind:
+        case b"VP8X":
+            flags = content[0] & ~(_EXIF_FLAG | _XMP_FLAG) | (_EXIF_FLAG if has_exif else 0)
+            content = bytes([flags]) + content[1:]
+        case b"ANMF":
+            frame = chunks.of_webp(content, _WEBP_FRAME_HEAD_BYTES, len(content))
+            kept = _webp_kept(content, frame, len(content), _WEBP_FRAME_KEPT)
+            content = content[:_WEBP_FRAME_HEAD_BYTES] + b"".join(_padded(part, inner) for part, inner in kept)
+    return _padded(kind, content)
+
+
+def _padded(kind: bytes, content: bytes) -> bytes:
     return kind + struct.pack("<I", len(content)) + content + b"\0" * (len(content) & 1)

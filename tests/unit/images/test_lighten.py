@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
@@ -124,6 +125,29 @@ def test_stripping_may_be_all_that_is_needed_to_fit(made_fit):
     data = kit.jpeg_with(kit.jpeg(kit.photograph(300, 200)), *[kit.jpeg_segment(0xEB, bytes(60_000))] * 3)
     assert made_fit(data, max_bytes=100_000, metadata="strip").normalised == ("stripped",)
     assert made_fit(data, max_bytes=100_000, metadata="keep").normalised == ("webp",)
+
+
+def test_nothing_is_left_behind_the_fields_of_the_segments_that_stay():
+    data = kit.saved(kit.quarters(), "JPEG")
+    jfif = data.index(b"JFIF\0") - 4
+    adobe = b"\xff\xee" + struct.pack(">H", 14 + 6) + b"Adobe\0\x64\0\0\0\0\1" + b"secret"
+    body = data[jfif + 4 : jfif + 18] + b"secret"
+    odd = data[:jfif] + b"\xff\xe0" + struct.pack(">H", len(body) + 2) + body + adobe + data[jfif + 18 :]
+    plain = data[:jfif] + data[jfif : jfif + 18] + adobe[:2] + b"\0\x0e" + adobe[4:-6] + data[jfif + 18 :]
+    assert strip.stripped(odd, "JPEG", 1) == plain
+
+
+def test_nothing_is_left_in_the_frames_of_an_animation():
+    data = kit.animation("WEBP")
+    assert strip.stripped(data, "WEBP", 1) == data
+    chunk = next(chunk for chunk in chunks.of_webp(data) if chunk.kind == b"ANMF")
+    secret = b"junk" + struct.pack("<I", 6) + b"secret"
+    inner = data[chunk.begin : chunk.end] + secret
+    odd = data[: chunk.begin - 4] + struct.pack("<I", len(inner)) + inner + data[chunk.end :]
+    odd = odd[:4] + struct.pack("<I", len(odd) - 8) + odd[8:]
+    assert strip.stripped(odd, "WEBP", 1) == data
+    with pytest.raises(ValueError, match="beyond the end"):
+        strip.stripped(odd.replace(b"junk\6", b"junk\x99"), "WEBP", 1)
 
 
 def test_damage_is_found_before_anything_is_stripped(made_fit):
