@@ -7,15 +7,25 @@ from __future__ import annotations
 
 from PIL import Image
 
+from ingestor.errors import ImageRejected
 from ingestor.images import chunks, damage, iso_media, jpeg, png, webp_holes
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
+from ingestor.ports import NormaliseRules
+
+MOST_OF_LARGEST = 10
+"""Times the pixels that an image may have, in all frames of an animation that is sent as it is."""
 
 _HOLE = bytes(128)
 
 
-def check(source: Source, header: Header, undecoded: Undecoded, level: str) -> list[str]:
-    """Warnings of what is odd but harmless. Raises `ImageRejected` (`corrupt`), `SourceNotReady` (`truncated`)."""
+def check(source: Source, header: Header, undecoded: Undecoded, rules: NormaliseRules) -> list[str]:
+    """Warnings of what is odd but harmless.
+
+    Raises `ImageRejected` (`corrupt`, and `too_many_pixels` for an animation that would take too long to look at),
+    `SourceNotReady` (`truncated`).
+    """
+    level = rules.integrity
     if level == "header":
         return []
     with damage.told(source, header.format):
@@ -28,11 +38,23 @@ def check(source: Source, header: Header, undecoded: Undecoded, level: str) -> l
         if level == "strict":
             check_container(source, header)
         picture = undecoded.take()
+        if level == "strict":
+            _check_frames(source, header, picture, rules.max_pixels)
         if png.samples(source, header, picture) is None:
             picture.load()
             if level == "strict":
                 _check_decoded(source, header, picture)
     return []
+
+
+def _check_frames(source: Source, header: Header, picture: Image.Image, max_pixels: int) -> None:
+    frames = getattr(picture, "n_frames", 1)
+    if header.has_more_pictures and frames * header.size.pixels > MOST_OF_LARGEST * max_pixels:
+        raise ImageRejected(
+            "too_many_pixels",
+            f"{source.name}: {frames:,} frames of {header.size} are too many to be looked at; set normalise.animation "
+            "to first_frame, or make it smaller",
+        )
 
 
 def _check_decoded(source: Source, header: Header, picture: Image.Image) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 
 import numpy as np
@@ -15,6 +16,8 @@ from ingestor.images.source import Source
 _SIZE_MARKER = b"\xff\x4f\xff\x51"
 """Begin of a codestream, and of the segment that tells its size (ITU-T T.800, A.5.1)."""
 _COMPONENTS_AT = 40
+_MANY_TILES, _LEAST_PIXELS_EACH = 1024, 1024
+"""A decoder keeps 12 kB for each tile, whatever is in it; programs write tiles of 128x128 and more."""
 _SIGNED = 0x80
 _MODES = {2: "LA", 3: "RGB", 4: "RGBA"}
 _BAND_SAMPLES = 2_000_000
@@ -23,8 +26,10 @@ _BAND_SAMPLES = 2_000_000
 def decode(source: Source, picture: Image.Image) -> Image.Image:
     """The pixels, of 8 bits a channel where they are in colour. `picture` is Pillow's, not decoded yet.
 
-    Raises `KindNotRead` for channels that differ from each other or have a sign, `RuntimeError` for damage.
+    Raises `KindNotRead` for channels that differ from each other or have a sign, `RuntimeError` for damage,
+    `Image.DecompressionBombError` for more tiles than a picture has use for.
     """
+    _check_tiles(source.whole())
     channels = jp2_boxes.read(source).channels
     shown = _deep(source, picture, channels)
     if shown is None:
@@ -59,6 +64,20 @@ def _deep(source: Source, picture: Image.Image, channels: Channels | None) -> Im
         band = samples[top : top + rows].astype(np.uint32)
         pixels[top : top + rows] = (band * 255 + white // 2) // white
     return Image.fromarray(pixels, _MODES[count])
+
+
+def _check_tiles(data: bytes) -> None:
+    begin = data.find(_SIZE_MARKER)
+    if begin < 0 or begin + _COMPONENTS_AT > len(data):
+        return
+    width, height, left, top, tile_width, tile_height, tiles_left, tiles_top = struct.unpack_from(
+        ">8I", data, begin + 8
+    )
+    if not tile_width or not tile_height:
+        return  # the decoder says so
+    count = math.ceil((width - tiles_left) / tile_width) * math.ceil((height - tiles_top) / tile_height)
+    if count > _MANY_TILES and (width - left) * (height - top) < count * _LEAST_PIXELS_EACH:
+        raise Image.DecompressionBombError(f"it is cut into {count:,} tiles; no camera or program writes so small ones")
 
 
 def _components(data: bytes) -> bytes:

@@ -40,7 +40,7 @@ def lightened(
         return None
     lighter, step = found
     name, data = header.format.name, source.whole()
-    odd = integrity.check(source, header, undecoded, rules.integrity)
+    odd = integrity.check(source, header, undecoded, rules)
     with damage.told(source, header.format):
         if _pixels(data, name) != _pixels(lighter, name):
             raise verify.unverified(source.name, "other pixels")

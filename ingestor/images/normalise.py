@@ -96,7 +96,7 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
         if (light := lightened(file, header, undecoded, what, rules)) is not None:
             made = _Made.of_light(light, header)
         elif what.passes:
-            odd = integrity.check(file, header, undecoded, rules.integrity)
+            odd = integrity.check(file, header, undecoded, rules)
             return _untouched(file, header, odd, hashlib.sha256(file.whole()).hexdigest(), began)
         else:
             made = _made(file, header, undecoded, what, rules)

@@ -158,7 +158,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "unsupported": "It is a picture, but of a kind that is not read here; the message names a kind that is.",
         "truncated": "The end of the file is missing, and has been for longer than a copy takes.",
         "corrupt": "The file is whole in length but damaged inside.",
-        "too_many_pixels": "The picture has more pixels than `normalise.max_pixels`.",
+        "too_many_pixels": "It has more pixels than `normalise.max_pixels` (ten times as many: an animation to keep).",
         "too_many_bytes": "The file is larger than any picture of `normalise.max_pixels` can be.",
         "decompression_bomb": "A small part of the file unpacks to more than any honest file holds.",
         "animated": "It has several frames or pages, and `normalise.animation` is `reject`.",

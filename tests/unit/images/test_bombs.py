@@ -194,6 +194,14 @@ BOMBS = {
         ),
         "too_many_pixels",
     ),
+    "a JPEG 2000 of a million tiles": (
+        lambda: (
+            (data := kit.saved(Image.new("L", (64, 64)), "JPEG2000", no_jp2=True))[:8]
+            + struct.pack(">8I", 1024, 1024, 0, 0, 1, 1, 0, 0)
+            + data[40:]
+        ),
+        "decompression_bomb",
+    ),
 }
 
 
@@ -294,3 +302,13 @@ async def test_a_profile_of_some_megabytes_is_no_bomb(pool, tmp_path):
     profile = struct.pack(">I", len(profile)) + profile[4:]
     (tmp_path / "a.png").write_bytes(kit.saved(kit.quarters(), "PNG", icc_profile=profile))
     assert (await pool.normalise(tmp_path / "a.png", tmp_path)).is_source
+
+
+@pytest.mark.parametrize("name", ["WEBP", "PNG"])
+def test_an_animation_of_more_pixels_than_can_be_looked_at_is_refused_if_it_is_to_be_kept(made_fit, name):
+    rules = {"animation": "keep", "max_pixels": 64 * 48}
+    assert made_fit(kit.animation(name, 10), **rules).is_source
+    with pytest.raises(ImageRejected, match="11 frames of 64x48") as caught:
+        made_fit(kit.animation(name, 11), **rules)
+    assert caught.value.reason == "too_many_pixels"
+    assert made_fit(kit.animation(name, 11), max_pixels=64 * 48).normalised == ("first_frame",)
