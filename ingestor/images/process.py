@@ -110,7 +110,7 @@ class WorkerProcess:
         except (WorkerDied, TimeoutError, KeyError, TypeError) as error:
             words = worker.last_words()
             await worker.end()
-            raise WorkerNotStarted(f"a worker process did not start: {words or error or 'no answer'}") from error
+            raise WorkerNotStarted(f"a worker process did not start: {words or str(error) or 'no answer'}") from error
         except BaseException:
             await worker.end()
             raise

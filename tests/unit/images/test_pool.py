@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ingestor.errors import ImageRejected, ImageWorkerLost, SourceNotReady
-from ingestor.images import ImagePool, clear_spool
+from ingestor.images import ImagePool, clear_spool, process
 from ingestor.images.pool import AT_WORK, SPOOL_PREFIX
 from ingestor.images.process import WorkerProcess
 from ingestor.ports import NormaliseRules
@@ -275,6 +275,14 @@ async def test_workers_start_when_first_needed_and_are_as_many_as_cores(folder):
 async def test_a_worker_that_cannot_start_says_why(folder):
     pool = ImagePool(NormaliseRules(), entry="no.such.module")
     with pytest.raises(ImageWorkerLost, match="no"):
+        await pool.inspect(photo(folder))
+    await pool.close()
+
+
+async def test_a_worker_that_is_not_ready_in_time_says_so(folder, monkeypatch):
+    monkeypatch.setattr(process, "START_SECONDS", 0.001)
+    pool = ImagePool(NormaliseRules())
+    with pytest.raises(ImageWorkerLost, match="did not start: no answer"):
         await pool.inspect(photo(folder))
     await pool.close()
 
