@@ -432,6 +432,27 @@ def jp2_channels(*told: tuple[int, int, int]) -> bytes:
     return jp2_box(b"cdef", struct.pack(">H", len(told)) + b"".join(struct.pack(">3H", *one) for one in told))
 
 
+def avif_with(image: Image.Image, *properties: bytes) -> bytes:
+    """An AVIF of a still picture, with more boxes that tell of it."""
+    data = saved(image, "AVIF", quality=90)
+    own, of_item, pixels = data.index(b"ipco") - 4, data.index(b"ipma") - 4, data.index(b"mdat") - 4
+    count = data[of_item + 18]
+    numbers = bytes(0x80 | number for number in range(count + 1, count + 1 + len(properties)))
+    told = data[of_item + 4 : of_item + 18] + bytes([count + len(numbers)]) + data[of_item + 19 : pixels] + numbers
+    stored = b"".join(properties)
+    found = bytearray(data[:of_item] + stored + struct.pack(">I", 4 + len(told)) + told + data[pixels:])
+    where_the_pixels_are = data.index(b"iloc") + 18
+    for at in (data.index(b"meta") - 4, data.index(b"iprp") - 4, own, where_the_pixels_are):
+        (number,) = struct.unpack_from(">I", found, at)
+        struct.pack_into(">I", found, at, number + len(stored) + (0 if at == own else len(numbers)))
+    return bytes(found)
+
+
+def clap(*told: int) -> bytes:
+    """The box of a clean aperture: width, height, and how far its middle is off, each a fraction."""
+    return struct.pack(">I4s4IiIiI", 40, b"clap", *told)
+
+
 # -- the rest --------------------------------------------------------------------------------------
 
 

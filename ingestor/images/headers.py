@@ -99,6 +99,10 @@ def _factory(row: Format) -> Callable[..., Image.Image]:
         from ingestor.images.tiff import TiffFile
 
         return TiffFile
+    if row.name == "AVIF":
+        from ingestor.images.avif import AvifFile
+
+        return AvifFile
     if row.name in ("ICO", "CUR"):
         from ingestor.images.icons import IconFile
 
