@@ -6,6 +6,7 @@ import importlib
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from PIL import Image
 
@@ -68,7 +69,7 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
     with damage.told(source, row):
         boxes = jp2_boxes.read(source) if row.name == "JPEG2000" else jp2_boxes.Told()
         # Not `Image.open`, which keeps to itself why a plugin refuses a file.
-        factory = _factory(row)
+        factory = _factory(row, rules)
         picture = factory(source.head_stream() if alone else source.stream(), "")
         size = Size(*picture.size)
         _check_pixels(source, size, rules)
@@ -93,12 +94,12 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
         return header, Undecoded(picture)
 
 
-def _factory(row: Format) -> Callable[..., Image.Image]:
+def _factory(row: Format, rules: NormaliseRules) -> Callable[..., Image.Image]:
     # Imported here: they bring plugins of Pillow, which most workers never need.
     if row.name == "TIFF":
         from ingestor.images.tiff import TiffFile
 
-        return TiffFile
+        return partial(TiffFile, is_strict=rules.integrity == "strict")
     if row.name == "AVIF":
         from ingestor.images.avif import AvifFile
 

@@ -1,18 +1,21 @@
 """TIFFs of the kinds that Pillow refuses or reads wrongly.
 
 Floats in colour, with alpha, of 16 or 64 bits; numbers of 8 bits with a sign; channels in planes, where they have 16
-bits or are grey and alpha or Lab; and files that begin with a thumbnail.
+bits or are grey and alpha or Lab; and files that begin with a thumbnail. Damage that Pillow's libtiff passes silently
+is found, where that is asked for.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import IO, Any
 
 from PIL import Image, TiffImagePlugin
 
-from ingestor.images import tiff_samples
+from ingestor.images import tiff_deep, tiff_samples, tiff_strict
 from ingestor.images.curves import STEPS_MAY_SHOW, Curves, of_profile
 from ingestor.images.damage import KindNotRead
+from ingestor.images.deflate import Ends
 from ingestor.images.tiff_samples import CMYK, LAB, RAW, RGB, SIGNED, Layout, is_float, number, sample_format, several
 
 _BIG_TIFF_OF_BIG_ENDIANS = b"MM\x00\x2b"
@@ -35,6 +38,12 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
     curves: Curves | None
     """Those by which the pixels became ones of the curve of sRGB."""
     _layout: Layout | None
+    _raw_mode: str
+    """How Pillow takes pixels from libtiff, once it is about to."""
+
+    def __init__(self, file: IO[bytes], name: str = "", *, is_strict: bool = False) -> None:
+        self._is_strict = is_strict
+        super().__init__(file, name)
 
     def _open(self) -> None:
         assert self.fp is not None
@@ -91,17 +100,42 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         return of_profile(icc) if isinstance(icc, bytes) else None
 
     def load(self) -> Any:
-        if self._layout is None:
-            return super().load()
-        if self._im is None:
+        if self._layout is not None:
+            if self._im is None:
+                self._load_samples(self._layout)
+            return Image.Image.load(self)
+        if self._is_strict and self.tile:
+            args = self.tile[0].args
+            self._raw_mode = str(args[0] if isinstance(args, tuple) else args)
+            if (layout := tiff_deep.layout_of(self.tag_v2, self._raw_mode)) is not None:
+                self._load_deep(layout)
+                return Image.Image.load(self)
+        return super().load()
+
+    def _load_samples(self, layout: Layout) -> None:
+        assert self.fp is not None
+        ends = Ends(math.prod(self.size) * layout.channels * layout.kind.itemsize) if self._is_strict else None
+        pixels, self.odd = tiff_samples.pixels(self.fp, layout, self.curves, ends)
+        self.odd += ends.odd if ends else []
+        loaded = Image.fromarray(pixels, self.mode)
+        del pixels
+        self.im = loaded.im
+        del loaded
+        super().load_end()
+
+    def _load_deep(self, layout: Layout) -> None:
+        assert self.fp is not None
+        self.load_prepare()
+        self.odd += tiff_deep.read(self.fp, layout, self.im, self.mode, self._raw_mode)
+        self.tile = []
+        super().load_end()
+
+    def load_end(self) -> None:
+        # Only here the pixels are decoded, and not turned yet.
+        if self._is_strict:
             assert self.fp is not None
-            pixels, self.odd = tiff_samples.pixels(self.fp, self._layout, self.curves)
-            loaded = Image.fromarray(pixels, self.mode)
-            del pixels
-            self.im = loaded.im
-            del loaded
-            self.load_end()
-        return Image.Image.load(self)
+            self.odd += tiff_strict.check(self.fp, self.tag_v2, self.im, self.mode, self._raw_mode)
+        super().load_end()
 
 
 def _check_kind(tags: Any) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import math
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 from PIL import TiffImagePlugin
@@ -16,13 +15,14 @@ from PIL import TiffImagePlugin
 from ingestor.images import colour
 from ingestor.images.curves import Curves
 from ingestor.images.damage import KindNotRead
+from ingestor.images.deflate import Ends, Inflating
 
 RGB, CMYK, LAB = 2, 5, 8
 """Of PhotometricInterpretation, where 0 and 1 are grey."""
 _COLOURS = {0: 1, 1: 1, RGB: 3, CMYK: 4, LAB: 3}
 """Channels of each."""
 RAW = 1
-_LZW, _PACKBITS, _DEFLATE = 5, 32773, (8, 32946)
+_LZW, _PACKBITS, DEFLATE = 5, 32773, (8, 32946)
 """Of Compression."""
 _UNSIGNED, SIGNED, _FLOAT = 1, 2, 3
 """Of SampleFormat."""
@@ -127,7 +127,7 @@ def layout_of(tags: Any) -> Layout:
     if alpha and photometric in (CMYK, LAB):
         raise KindNotRead(f"{what} of inks or Lab with alpha")
     compression, predictor, planes = one(259, 1), one(317, 1), one(284, 1) == 2 and channels > 1
-    if compression not in (RAW, _LZW, _PACKBITS, *_DEFLATE):
+    if compression not in (RAW, _LZW, _PACKBITS, *DEFLATE):
         raise KindNotRead(f"{what} with compression {compression}")
     if predictor not in predictors or one(266, 1) != 1:
         raise KindNotRead(f"{what} with predictor {predictor} and fill order {one(266, 1)}")
@@ -150,7 +150,7 @@ def layout_of(tags: Any) -> Layout:
         photometric=photometric,
         planes=planes,
         compression=compression,
-        predictor=predictor if compression in (_LZW, *_DEFLATE) else 1,
+        predictor=predictor if compression in (_LZW, *DEFLATE) else 1,
         tiled=tiled,
         tile_width=tile_width,
         tile_height=tile_height,
@@ -183,20 +183,23 @@ def are_read(tags: Any) -> bool:
     return layout.compression not in (_LZW, _PACKBITS) or unpacked_bytes <= _MOST_UNPACKED_BYTES
 
 
-def pixels(file: IO[bytes], layout: Layout, curves: Curves | None) -> tuple[np.ndarray, list[str]]:
-    """Two passes: the range of all colours together, then the values. That of numbers without a sign is known."""
+def pixels(file: IO[bytes], layout: Layout, curves: Curves | None, ends: Ends | None) -> tuple[np.ndarray, list[str]]:
+    """Two passes: the range of all colours together, then the values. That of numbers without a sign is known.
+
+    `ends` are checked, if any.
+    """
     needed = layout.across * layout.down * (layout.channels if layout.planes else 1)
     if min(len(layout.offsets), len(layout.lengths)) < needed:
         raise ValueError("it names too few strips or tiles")
     white = 1.0 if layout.kind.kind == "f" else float(np.iinfo(layout.kind).max)
     low, high = 0.0, white
-    for block in _blocks(file, layout) if layout.kind.kind != "u" else ():
+    for block in _blocks(file, layout, None) if layout.kind.kind != "u" else ():
         if (values := block.values[..., : max(0, layout.colours - block.channel)]).size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     if not math.isfinite(255.0 / (high - low)) or not math.isfinite(high - low):
         raise KindNotRead("floats of such a range")
     pixels = np.zeros((layout.height, layout.width, layout.kept), np.uint8)
-    for block in _blocks(file, layout):
+    for block in _blocks(file, layout, ends):
         rows, columns, channels = block.values.shape
         target = pixels[block.top :, block.left :, block.channel :][:rows, :columns, :channels]
         colours = max(0, layout.colours - block.channel)
@@ -211,20 +214,16 @@ def pixels(file: IO[bytes], layout: Layout, curves: Curves | None) -> tuple[np.n
     return (pixels[..., 0] if layout.kept == 1 else pixels), odd
 
 
-def _blocks(file: IO[bytes], layout: Layout) -> Iterator[_Block]:
+def _blocks(file: IO[bytes], layout: Layout, ends: Ends | None) -> Iterator[_Block]:
     together, each = 1 if layout.planes else layout.channels, layout.across * layout.down
     for place in range(each * (layout.kept if layout.planes else 1)):
         channel, (row, column) = place // each, divmod(place % each, layout.across)
         top, left = row * layout.tile_height, column * layout.tile_width
-        # The last strip holds only the rows that there are; a tile is always whole.
-        rows = layout.tile_height if layout.tiled else min(layout.tile_height, layout.height - top)
-        shape = (min(rows, layout.height - top), layout.tile_width, together)
-        read = _reader(file, layout, place, rows * shape[1] * shape[2] * layout.kind.itemsize)
+        shape = (min(layout.tile_height, layout.height - top), layout.tile_width, together)
+        read = reader(file, layout, place, shape, ends)
         step = max(1, _BAND_SAMPLES // (shape[1] * shape[2]))
         for first in range(0, shape[0], step):
-            band = (min(step, shape[0] - first), *shape[1:])
-            data = read(math.prod(band) * layout.kind.itemsize)
-            values = _unpredicted(data, band, layout)[:, : layout.width - left, : layout.kept]
+            values = read(min(step, shape[0] - first))[:, : layout.width - left, : layout.kept]
             values = colour.finite(values)
             if layout.unmeasured is not None:
                 seen = values[..., : max(0, layout.colours - channel)]
@@ -257,44 +256,60 @@ def _unpredicted(data: bytes, shape: tuple[int, ...], layout: Layout) -> np.ndar
 # -- unpacking -------------------------------------------------------------------------------------
 
 
-def _reader(file: IO[bytes], layout: Layout, place: int, unpacked_bytes: int) -> Callable[[int], bytes]:
-    """A function that gives the next bytes of a strip or tile, unpacked; `ValueError` where there are fewer."""
+def reader(
+    file: IO[bytes], layout: Layout, place: int, shape: tuple[int, int, int], ends: Ends | None
+) -> Callable[[int], np.ndarray]:
+    """A function that gives the next rows of a strip or tile, of which `shape` will be read.
+
+    It raises `ValueError` and `zlib.error` for damage; behind the last row also for what `ends` find.
+    """
+    packed, row_bytes = _unpacked(file, layout, place, shape), math.prod(shape[1:]) * layout.kind.itemsize
+    left = shape[0]
+
+    def rows(count: int) -> np.ndarray:
+        nonlocal left
+        data = packed.read(count * row_bytes)
+        if len(data) != count * row_bytes:
+            raise ValueError("a strip or tile holds fewer samples than it should")
+        left -= count
+        if not left and ends is not None and isinstance(packed, Inflating):
+            ends.check(packed)
+        return _unpredicted(data, (count, *shape[1:]), layout)
+
+    return rows
+
+
+def _unpacked(file: IO[bytes], layout: Layout, place: int, shape: tuple[int, int, int]) -> _Readable:
     offset, length = layout.offsets[place], layout.lengths[place]
+    # The last strip holds only the rows that there are; a tile is always whole.
+    rows = layout.tile_height if layout.tiled else shape[0]
+    unpacked_bytes = rows * math.prod(shape[1:]) * layout.kind.itemsize
     if layout.compression == RAW:
-        position = offset
-
-        def raw(count: int) -> bytes:
-            nonlocal position
-            data = _at(file, position, min(count, offset + length - position))
-            position += count
-            return _full(data, count)
-
-        return raw
-    packed = _at(file, offset, length)
-    if layout.compression in _DEFLATE:
-        inflater = zlib.decompressobj()
-
-        def inflated(count: int) -> bytes:
-            nonlocal packed
-            data = inflater.decompress(packed, count)
-            packed = inflater.unconsumed_tail
-            return _full(data, count)
-
-        return inflated
+        return _Extent(file, offset, length)
+    file.seek(offset)
+    packed = file.read(max(0, length))
+    if layout.compression in DEFLATE:
+        return Inflating(packed)
     if unpacked_bytes > _MOST_UNPACKED_BYTES:
         raise KindNotRead(f"compression {layout.compression} in strips of {unpacked_bytes:,} bytes")
-    return io.BytesIO(_unpacked_by_libtiff(packed, layout.compression, unpacked_bytes)).read
+    return io.BytesIO(_unpacked_by_libtiff(packed, layout.compression, unpacked_bytes))
 
 
-def _at(file: IO[bytes], offset: int, count: int) -> bytes:
-    file.seek(offset)
-    return file.read(max(0, count))
+class _Readable(Protocol):
+    def read(self, count: int, /) -> bytes: ...
 
 
-def _full(data: bytes, count: int) -> bytes:
-    if len(data) != count:
-        raise ValueError("a strip or tile holds fewer samples than it should")
-    return data
+class _Extent:
+    """A part of a file, from its start."""
+
+    def __init__(self, file: IO[bytes], offset: int, length: int) -> None:
+        self._file, self._at, self._end = file, offset, offset + length
+
+    def read(self, count: int, /) -> bytes:
+        self._file.seek(self._at)
+        data = self._file.read(max(0, min(count, self._end - self._at)))
+        self._at += count
+        return data
 
 
 def _unpacked_by_libtiff(packed: bytes, compression: int, count: int) -> bytes:
