@@ -64,8 +64,8 @@ def decode(data: bytes, size: Size, *, strict: bool) -> tuple[Image.Image, list[
 
     The pixels are not copied again. Raises like `check`, if `strict`.
     """
-    kind = _kind(data)
-    space, mode = _MODES.get(kind, ("RGBX", "RGBX"))
+    found = kind(data)
+    space, mode = _MODES.get(found, ("RGBX", "RGBX"))
     pixels, odd = _decoded(data, space, size, strict=strict)
     height, width = pixels.shape[:2]
     image = Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
@@ -75,9 +75,9 @@ def decode(data: bytes, size: Size, *, strict: bool) -> tuple[Image.Image, list[
 
 def samples(data: bytes, size: Size, *, strict: bool) -> tuple[Picture, list[str]]:
     """Like `decode`, for a picture that is about to be made smaller: with less memory, where there is a way."""
-    if (kind := _kind(data)) not in ("Gray", "YCbCr", "RGB"):
+    if (found := kind(data)) not in ("Gray", "YCbCr", "RGB"):
         return decode(data, size, strict=strict)
-    space, mode = _MODES.get(kind, ("RGB", "RGB"))
+    space, mode = _MODES.get(found, ("RGB", "RGB"))
     pixels, odd = _decoded(data, space, size, strict=strict)
     return Samples(mode, pixels), odd
 
@@ -125,7 +125,8 @@ def _decoded(data: bytes, space: str, size: Size, *, strict: bool) -> tuple[np.n
         raise NotReadHere(str(error)) from error
 
 
-def _kind(data: bytes) -> str:
+def kind(data: bytes) -> str:
+    """Its colour space, as far as markers tell. Raises `NotReadHere`."""
     if jpeg_markers.is_lossless(data):
         # libjpeg-turbo decodes it to full size whatever is asked for, beyond the end of what simplejpeg provides.
         raise NotReadHere("coded without loss")
@@ -150,8 +151,8 @@ def _silent_damage(data: bytes) -> str | None:
 
 
 def _read_all(data: bytes, *, strict: bool = True) -> None:
-    kind = _kind(data)
-    space = _CHECKED_AS.get(kind, "RGBX")
+    found = kind(data)
+    space = _CHECKED_AS.get(found, "RGBX")
     simplejpeg.decode_jpeg(data, space, min_factor=CHECK_FACTOR, min_height=1, min_width=1, strict=strict)
     if strict and jpeg_holes.ends_in_zeros(data):
         # Of padding the decoder would have told.

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from PIL import Image, TiffImagePlugin
 
-from ingestor.images import tiff_deep, tiff_samples, tiff_strict
+from ingestor.images import tiff_deep, tiff_jpeg, tiff_samples, tiff_strict
 from ingestor.images.curves import STEPS_MAY_SHOW, Curves, of_profile
 from ingestor.images.damage import KindNotRead
 from ingestor.images.deflate import Ends
@@ -107,8 +107,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         if self._is_strict and self.tile:
             args = self.tile[0].args
             self._raw_mode = str(args[0] if isinstance(args, tuple) else args)
-            if (layout := tiff_deep.layout_of(self.tag_v2, self._raw_mode)) is not None:
-                self._load_deep(layout)
+            if self._load_checked():
                 return Image.Image.load(self)
         return super().load()
 
@@ -123,12 +122,23 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         del loaded
         super().load_end()
 
-    def _load_deep(self, layout: Layout) -> None:
+    def _load_checked(self) -> bool:
+        """Whether pixels of libtiff's were read here: of a kind that would have to be decoded twice to be checked."""
         assert self.fp is not None
+        layout = tiff_deep.layout_of(self.tag_v2, self._raw_mode)
+        if layout is None and self.tag_v2.get(259) != tiff_jpeg.JPEG:
+            return False
         self.load_prepare()
-        self.odd += tiff_deep.read(self.fp, layout, self.im, self.mode, self._raw_mode)
+        if layout is not None:
+            odd: list[str] | None = tiff_deep.read(self.fp, layout, self.im, self.mode, self._raw_mode)
+        else:
+            odd = tiff_jpeg.read(self.fp, self.tag_v2, self.im, self.mode, self._raw_mode)
+        if odd is None:
+            return False
+        self.odd += odd
         self.tile = []
         super().load_end()
+        return True
 
     def load_end(self) -> None:
         # Only here the pixels are decoded, and not turned yet.

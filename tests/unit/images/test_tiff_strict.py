@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import simplejpeg
+from PIL import TiffImagePlugin
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.images import tiff_strict
+from ingestor.images import tiff_jpeg, tiff_strict
 from ingestor.images.deflate import NOT_CHECKED
 from ingestor.images.tiff import TiffFile
 from tests import image_kit as kit
@@ -190,15 +191,17 @@ def jpeg_strips() -> bytes:
     return kit.saved(kit.photograph(600, 400, 7), "TIFF", compression="jpeg", quality=90, strip_size=600 * 3 * 200)
 
 
-def jpeg_tiles(monkeypatch, change: Callable[[bytes], bytes] = bytes) -> bytes:
+def jpeg_tiles(
+    monkeypatch, change: Callable[[bytes], bytes] = bytes, *, sampling: str = "420", **options: object
+) -> bytes:
     """Each a whole JPEG."""
 
     def coded(part: np.ndarray, _: int) -> bytes:
-        return change(simplejpeg.encode_jpeg(np.ascontiguousarray(part), 90, "RGB", "420"))
+        return change(simplejpeg.encode_jpeg(np.ascontiguousarray(part), 90, "RGB", sampling))
 
     with monkeypatch.context() as changed:
         changed.setattr(kit, "_tiff_predicted", coded)
-        return kit.tiff(np.asarray(kit.photograph(600, 400, 7)), 6, packed=7, tile=256)
+        return kit.tiff(np.asarray(kit.photograph(601, 399, 7)), 6, packed=7, **{"tile": 256} | options)
 
 
 @pytest.mark.parametrize("kind", ["strips", "tiles"])
@@ -217,6 +220,40 @@ def test_damage_in_a_jpeg_within_a_tiff_is_found(made_fit, monkeypatch, kind):
     assert found.count("swap") >= 3
 
 
+@pytest.mark.parametrize("sampling", ["420", "422", "440", "444"])
+@pytest.mark.parametrize("cut", [{}, {"tile": 0, "rows": 16}, {"tile": 0}], ids=str)
+def test_ordinary_jpegs_are_decoded_once_and_to_the_same_pixels(monkeypatch, sampling, cut):
+    data = jpeg_tiles(monkeypatch, sampling=sampling, **cut)
+    expected = loaded(data, is_strict=False)
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "_load_libtiff", None)
+    strict = loaded(data, is_strict=True)
+    assert (strict.mode, strict.tobytes(), strict.odd) == (expected.mode, expected.tobytes(), [])
+
+
+@pytest.mark.parametrize("options", [{}, {"strip_size": 600 * 24}, {"tiffinfo": {274: 6}}], ids=str)
+@pytest.mark.parametrize("mode", ["L", "RGB", "YCbCr", "CMYK"])
+def test_jpegs_as_libtiff_writes_them_are_decoded_to_the_same_pixels(mode, options):
+    image = kit.photograph(601, 399, 7).convert(mode)
+    data = kit.saved(image, "TIFF", compression="jpeg", quality=90, **options)
+    strict, other = loaded(data, is_strict=True), loaded(data, is_strict=False)
+    assert (strict.mode, strict.size, strict.tobytes(), strict.odd) == (other.mode, other.size, other.tobytes(), [])
+    for how, damaged in damages(data):
+        if how == "zero":
+            with pytest.raises((ValueError, OSError)):
+                loaded(damaged, is_strict=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda data: data.replace(b"\xff\xda", b"\xff\xfe\0\2" * 30_000 + b"\xff\xda")],
+    ids=["more markers than a picture has"],
+)
+def test_a_jpeg_that_is_not_checked_is_left_to_libtiff(monkeypatch, change):
+    data = jpeg_tiles(monkeypatch, change)
+    strict, other = loaded(data, is_strict=True), loaded(data, is_strict=False)
+    assert (strict.tobytes(), strict.odd) == (other.tobytes(), [NOT_CHECKED])
+
+
 def test_less_strict_levels_pass_what_libjpeg_warns_of(made_fit, monkeypatch):
     data = jpeg_tiles(monkeypatch)
     begin, length = extents(data)[0]
@@ -232,5 +269,5 @@ def test_a_jpeg_without_its_end_marker_is_told_as_a_warning(made_fit, monkeypatc
 
 
 def test_more_jpegs_than_pictures_have_are_not_checked(made_fit, monkeypatch):
-    monkeypatch.setattr(tiff_strict, "_MOST_JPEGS", 3)
+    monkeypatch.setattr(tiff_jpeg, "_MOST_PARTS", 3)
     assert NOT_CHECKED in made_fit(jpeg_tiles(monkeypatch)).warnings
