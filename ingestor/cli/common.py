@@ -30,11 +30,16 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
-def settings_of(config: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Flag over environment over file over default. Raises `SettingsError`."""
+def settings_of(
+    config: Path | None, overrides: Mapping[str, Any] | None = None, *, folders_are_read: bool = True
+) -> Settings:
+    """Flag over environment over file over default. Raises `SettingsError`.
+
+    `folders_are_read` False: for commands about what is uploaded, which work while a drop folder is away.
+    """
     from ingestor.settings import load
 
-    return load(config, os.environ, overrides)
+    return load(config, os.environ, overrides, folders_are_read=folders_are_read)
 
 
 def seconds_of(option: str, text: str) -> float:

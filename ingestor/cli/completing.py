@@ -62,4 +62,4 @@ async def _asked(settings: Settings, incomplete: str, state: str | None) -> list
 def _settings(context: typer.Context) -> Settings:
     from ingestor.cli.common import settings_of
 
-    return settings_of(context.params.get("config"))
+    return settings_of(context.params.get("config"), folders_are_read=False)

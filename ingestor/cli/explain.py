@@ -20,7 +20,7 @@ def command(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    settings = settings_of(config)
+    settings = settings_of(config, folders_are_read=False)
     from ingestor.cli.explain_text import print_explanation
     from ingestor.cli.explaining import explain
 

@@ -54,7 +54,7 @@ def _settings(config: Path | None, place: str, argument: str) -> Settings:
     except ValueError as error:
         raise UsageError(f"{argument}: {error}") from None
     try:
-        settings = settings_of(config)
+        settings = settings_of(config, folders_are_read=False)
     except SettingsError:
         if config is not None:
             raise

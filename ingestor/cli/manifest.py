@@ -39,9 +39,9 @@ def command(
     if compact:
         if live or folder is not None or output is not None:
             raise UsageError("--compact is about the manifest file, and goes with no other option")
-        run(_compact(settings_of(config), json=json))
+        run(_compact(settings_of(config, folders_are_read=False), json=json))
         return
-    run(_export(settings_of(config), "json" if json else form, folder, output, live=live))
+    run(_export(settings_of(config, folders_are_read=False), "json" if json else form, folder, output, live=live))
 
 
 async def _export(settings: Settings, form: str, folder: str | None, output: Path | None, *, live: bool) -> None:

@@ -40,7 +40,7 @@ def command(
     if bool(wanted) == (every or folder is not None or older_than is not None):
         raise UsageError("name paths or file ids, or say --folder, --older-than or --all")
     seconds = None if older_than is None else seconds_of("--older-than", older_than)
-    run(_purge(settings_of(config), wanted or [], folder, seconds, dry_run=dry_run, json=json))
+    run(_purge(settings_of(config, folders_are_read=False), wanted or [], folder, seconds, dry_run=dry_run, json=json))
 
 
 async def _purge(

@@ -3,7 +3,8 @@
     at, settings, ledger, manifest    when this was looked at; paths
     ledger_exists                     false: nothing has run yet, and all numbers are 0
     daemon                            running, holder (who works with the ledger, in words, or null)
-    folders                           for each: name, path (null: not in the settings any more), counts, watch
+    folders                           for each: name, path (null: not in the settings any more), problem (why it
+                                      cannot be read, or null), counts, watch
     total                             the same counts over all folders, and live_ids (different ids)
     quarantined                       folder, reason, number; the most first
     next_expiry_at, next_attempt_at   of ids that are good; of paths that wait
@@ -43,6 +44,7 @@ from ingestor.runtime.supply import supply_of
 from ingestor.runtime.system_clock import SystemClock
 from ingestor.runtime.tally import printable
 from ingestor.settings import Settings
+from ingestor.settings.checking import folder_mistakes
 
 
 async def standing(settings: Settings) -> dict[str, Any]:
@@ -126,11 +128,13 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _folders(settings: Settings, stands: Sequence[Stand], watches: Mapping[str, Any]) -> list[dict[str, Any]]:
     paths = {folder.name: printable(str(folder.path)) for folder in settings.folders}
+    problems = {folder.name: next(folder_mistakes(folder), None) for folder in settings.folders}
     others = sorted({stand.folder for stand in stands} - set(paths))
     return [
         {
             "name": name,
             "path": paths.get(name),
+            "problem": problems.get(name),
             **_counts([stand for stand in stands if stand.folder == name]),
             "watch": dict(_mapping(watches.get(name))) or None,
         }

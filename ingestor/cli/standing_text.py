@@ -93,6 +93,9 @@ def _folders(status: Status) -> None:
         return
     heading("Folders")
     table([Column("folder", grows=True), *(Column(title, right=True) for title in _COUNTS)], rows, indent=2)
+    for folder in status["folders"]:
+        if folder["problem"]:
+            text(f"{folder['name']}: {folder['problem']}", style="bold red", indent=2)
 
 
 def _row(name: str, counts: Mapping[str, int]) -> list[object]:
@@ -111,6 +114,7 @@ def _row(name: str, counts: Mapping[str, int]) -> list[object]:
 
 
 def _watches(status: Status, now: datetime) -> None:
+    there = {folder["name"] for folder in status["folders"] if not folder["problem"]}
     watched = [(folder["name"], folder["watch"]) for folder in status["folders"] if folder["watch"]]
     if not watched:
         return
@@ -129,7 +133,7 @@ def _watches(status: Status, now: datetime) -> None:
     ]
     table([Column(title, right=title in columns[4:], grows=title == "folder") for title in columns], rows, indent=2)
     for name, watch in watched:
-        if watch.get("present") is False:
+        if watch.get("present") is False and name in there:
             text(f"{name}: its folder is not there", style="bold red", indent=2)
         elif watch.get("degraded"):
             text(f"{name}: degraded: {watch.get('why')}", style="yellow", indent=2)

@@ -25,7 +25,7 @@ def command(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it every 2 seconds, until stopped.")] = False,
     json: Json = False,
 ) -> None:
-    settings = settings_of(config)
+    settings = settings_of(config, folders_are_read=False)
     _show(settings, json=json, redraw=watch)
     while watch:
         time.sleep(REDRAW_SECONDS)

@@ -29,7 +29,7 @@ def command(
 ) -> None:
     if bool(wanted) == every:
         raise UsageError("name a path or a file id, or say --all")
-    run(_urls(settings_of(config), wanted or [], json=json))
+    run(_urls(settings_of(config, folders_are_read=False), wanted or [], json=json))
 
 
 async def _urls(settings: Settings, wanted: list[str], *, json: bool) -> None:

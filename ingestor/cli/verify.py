@@ -27,7 +27,7 @@ def command(
     renew: Annotated[bool, typer.Option("--renew", help="Upload again what is gone.")] = False,
     json: Json = False,
 ) -> None:
-    run(_verify(settings_of(config), folder, renew=renew, json=json))
+    run(_verify(settings_of(config, folders_are_read=renew), folder, renew=renew, json=json))
 
 
 async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: bool) -> None:

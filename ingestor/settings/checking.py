@@ -22,9 +22,9 @@ Numbered = Sequence[tuple[int, FolderSettings]]
 """Folders with the number that each has in the file."""
 
 
-def mistakes(settings: Settings, folders: Numbered) -> Iterator[Mistake]:
-    """All mistakes; `folders` are those whose path could be read."""
-    for number, folder in folders:
+def mistakes(settings: Settings, folders: Numbered, *, are_read: bool = True) -> Iterator[Mistake]:
+    """All mistakes; `folders` are those whose path could be read. `are_read` False: they need not be there."""
+    for number, folder in folders if are_read else ():
         for said in folder_mistakes(folder):
             yield ("folders", number, "path"), said
     yield from _overlaps(folders)

@@ -30,21 +30,32 @@ _STAND_INS = {"path": "/", "purpose": "reference"}
 """For required settings that are wrong, so that the rest can still be checked."""
 
 
-def load(config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
+def load(
+    config: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    folders_are_read: bool = True,
+) -> Settings:
     """The settings: `overrides` over `environ` over the file over defaults.
 
     `config` is the file, else INGESTOR_CONFIG names it, else it is config/ingestor.yaml. `overrides`
     has names with dots (`api.concurrency`, `folders.0.settle`) and values as the file would have
-    them; None is "not given". Raises `SettingsError` with every mistake there is.
+    them; None is "not given". `folders_are_read` False: a drop folder may be away, such as one whose disk is not
+    mounted just now. Raises `SettingsError` with every mistake there is.
     """
-    settings, problems = survey(config, environ, overrides)
+    settings, problems = survey(config, environ, overrides, folders_are_read=folders_are_read)
     if problems or settings is None:
         raise SettingsError(problems)
     return settings
 
 
 def survey(
-    config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+    config: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    folders_are_read: bool = True,
 ) -> tuple[Settings | None, list[Problem]]:
     """What `load` gives, as far as it can be told, and every mistake.
 
@@ -60,7 +71,7 @@ def survey(
         return None, _in_order(problems)
     problems += lay_environment(layer, environ)
     problems += _lay_overrides(layer, overrides or {})
-    settings, found = _check(layer, Path(os.path.abspath(file)))
+    settings, found = _check(layer, Path(os.path.abspath(file)), folders_are_read=folders_are_read)
     return settings, _in_order(problems + found)
 
 
@@ -135,7 +146,7 @@ def _lay_overrides(layer: Layer, overrides: Mapping[str, Any]) -> Iterator[Probl
         yield from layer.lay(patch, lambda loc: Place("command line"))
 
 
-def _check(layer: Layer, file: Path) -> tuple[Settings, list[Problem]]:
+def _check(layer: Layer, file: Path, *, folders_are_read: bool) -> tuple[Settings, list[Problem]]:
     """The settings as far as they can be read, and every mistake: in values first, then between settings."""
     problems: list[Problem] = []
     context = {"root": file.parent}
@@ -152,7 +163,7 @@ def _check(layer: Layer, file: Path) -> tuple[Settings, list[Problem]]:
         return Settings(), problems
     settings._source_file = file
     usable = [(number, folder) for number, folder in enumerate(settings.folders) if number not in broken]
-    found = list(mistakes(settings, usable))
+    found = list(mistakes(settings, usable, are_read=folders_are_read))
     problems += [layer.problem(loc, said) for loc, said in found]
     unusable = broken | {int(loc[1]) for loc, _ in found if loc[0] == "folders" and loc[2:] == ("path",)}
     kept = tuple(folder for number, folder in enumerate(settings.folders) if number not in unusable)

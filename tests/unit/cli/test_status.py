@@ -108,7 +108,7 @@ def test_the_json_has_the_documented_shape(filled: Corner) -> None:
     assert status.keys() == KEYS
     assert status["total"].keys() == COUNTS | {"live_ids"}
     (folder,) = status["folders"]
-    assert folder.keys() == COUNTS | {"name", "path", "watch"}
+    assert folder.keys() == COUNTS | {"name", "path", "problem", "watch"}
     assert status["quota"].keys() == {
         "left",
         "capacity",
@@ -283,6 +283,22 @@ def test_a_folder_that_is_not_in_the_settings_any_more_is_still_told_of(filled: 
         ("other", False, 0),
         ("inbox", True, 1),
     ]
+
+
+def test_a_folder_that_is_away_is_told_of_and_hides_nothing_else(filled: Corner) -> None:
+    there = filled.run("status", "--json").json
+    filled.inbox.rename(filled.folder / "away")
+    away = filled.run("status", "--json").json
+    assert there["folders"][0]["problem"] is None
+    assert "does not exist" in away["folders"][0]["problem"]
+    assert away["total"] == there["total"]
+    assert re.search(r"inbox: .*does not exist", filled.run("status").out)
+    live = next(one["path"] for one in filled.run("manifest", "--json", "--live").json)
+    for words in (("explain", live), ("manifest", "--live"), ("purge", "--all", "--dry-run")):
+        assert filled.run(*words).code == 0, words
+    for words in (("backfill",), ("plan",), ("watch",), ("renew", "--within", "1h")):
+        ended = filled.run(*words)
+        assert (ended.code, "does not exist" in ended.err) == (2, True)
 
 
 def test_people_read_a_table_with_reasons_and_their_meaning(filled: Corner) -> None:
