@@ -18,6 +18,7 @@ from ingestor.observe.cleaning import redact
 from ingestor.pipeline import Tools
 from ingestor.ports import Clock, Ledger, NormaliseRules, Observer
 from ingestor.quota import LocalQuota, SharedQuota
+from ingestor.runtime.account import check_account
 from ingestor.runtime.clock_watch import kept_right
 from ingestor.runtime.leaders import SharedFlights
 from ingestor.runtime.parts import Parts
@@ -45,6 +46,7 @@ class Api:
 
     files: ResilientFilesApi
     http: HttpFilesApi
+    key: ApiKey
     uploads: LocalQuota | SharedQuota
     reads: LocalQuota
 
@@ -127,7 +129,7 @@ async def open_api(
             key=key,
         )
         stack.push_async_callback(files.close)
-        yield Api(files=files, http=http, uploads=uploads, reads=reads)
+        yield Api(files=files, http=http, key=key, uploads=uploads, reads=reads)
 
 
 @contextlib.asynccontextmanager
@@ -165,7 +167,10 @@ async def assemble(
     clock: Clock | None = None,
     what: str = "ingestor",
 ) -> AsyncIterator[Parts]:
-    """Everything that ingesting takes, around a ledger that is held. `what` this process is called among machines."""
+    """Everything that ingesting takes, around a ledger that is held. `what` this process is called among machines.
+
+    Raises `UsageError` where the ledger's ids are another account's.
+    """
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         facts = await ledger.facts()
@@ -178,6 +183,7 @@ async def assemble(
         )
         if isinstance(clock, SystemClock):
             stack.enter_context(kept_right(clock, api.http, api.files, ledger=ledger, observer=observer))
+        await check_account(settings, api.key, ledger=ledger, files=api.files)
         images = image_pool(settings)
         stack.push_async_callback(images.close)
         hasher = Hasher(clock)
