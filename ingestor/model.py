@@ -402,6 +402,21 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormerId:
+    """An id that paths had before their present ones, and that is good at the API still."""
+
+    file_id: FileId
+    content_id: ContentId
+    places: tuple[tuple[str, str], ...]
+    """Folder and path of those that were asked about and had it."""
+    created_at: datetime
+    followed_by: FileId | None
+    """The good id that one of them goes by now."""
+    is_newest: bool
+    """It is the newest one of its content: other paths may go by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
     """One thing that happened to a path. Those with `listed` are the manifest's lines."""
 

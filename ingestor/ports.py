@@ -16,6 +16,7 @@ from ingestor.model import (
     Counts,
     Delivery,
     FileId,
+    FormerId,
     HistoryEntry,
     Intent,
     Known,
@@ -318,6 +319,12 @@ class Ledger(Outbox, Protocol):
     async def forsaken(self, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
         """Each content with a live id that was found in one of the folders, and whose every source is gone."""
 
+    async def vanished(self, folders: Sequence[str], after_seq: int) -> tuple[Sequence[tuple[str, str]], int]:
+        """Each (folder, path) that was missed by the history above `after_seq`, and the number of its last entry.
+
+        Only those that were missed lately enough to have had an id that is good still.
+        """
+
     async def counts(self, within: timedelta) -> Counts: ...
 
     async def entries(
@@ -341,6 +348,15 @@ class Ledger(Outbox, Protocol):
 
     async def find_former(self, file_id: str) -> Sequence[tuple[str, str]]:
         """The (folder, path) that once had this file id."""
+
+    async def former_ids(self, places: Sequence[tuple[str, str]]) -> Sequence[FormerId]:
+        """The ids that these (folder, path) had before their present ones, and that are good by all that is known."""
+
+    async def purge_former(self, one: FormerId, why: str) -> None:
+        """The file of that id is gone at the API. No manifest line says so of a path that goes by another one."""
+
+    async def entries_of(self, content_id: ContentId) -> Sequence[LedgerEntry]:
+        """Every path with this content."""
 
     async def story(self, folder: str, path: str) -> Sequence[HistoryEntry]:
         """All that happened to a path, oldest first."""

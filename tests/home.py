@@ -163,6 +163,17 @@ class Home:
         async with aiohttp.ClientSession(headers=headers) as session, session.delete(url) as answer:
             assert answer.status == 200
 
+    async def at_api(self) -> set[str]:
+        """The ids of the manifest that are good at the API."""
+        ids = {line["file_id"] for line in self.manifest() if line.get("file_id")}
+        good = set()
+        async with aiohttp.ClientSession(headers={"X-Api-Key": self.sandbox.api_key}) as session:
+            for file_id in ids:
+                async with session.get(f"{self.sandbox.base_url}/v1/files/{file_id}") as answer:
+                    if answer.status == 200:
+                        good.add(file_id)
+        return good
+
     def manifest(self) -> list[dict[str, Any]]:
         """All lines; each must be whole."""
         path = self.folder / "var" / "manifest.jsonl"

@@ -1,13 +1,15 @@
 """`ingestor purge`.
 
 The sources stay where they are. A purged image is not uploaded again unless it changes or `ingestor renew` names it;
-one in line for its next id leaves the line. An id that a copy elsewhere goes by stays, unless that is meant too. Ends
-with 1 where what was named has no live id, or one that is kept.
+one in line for its next id leaves the line. With a path's present id go those that it had before and that are good
+still: from before a renewal, or of other bytes. A file id that is named goes alone. An id that a copy elsewhere goes by
+stays, unless that is meant too. Ends with 1 where what was named has no live id, or one that is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,15 +20,16 @@ from ingestor.cli.exits import Exit, Failed, say
 from ingestor.errors import UsageError
 
 if TYPE_CHECKING:
-    from ingestor.cli.asking import Asking
-    from ingestor.ledger import LedgerReader
-    from ingestor.model import LedgerEntry
+    from ingestor.cli.doomed import Doomed, Place
+    from ingestor.model import FileId, FormerId
     from ingestor.settings import Settings
+
+WHY = "deleted by `ingestor purge`"
 
 
 def command(
     wanted: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH|FILE_ID]...", help="Which ones.", autocompletion=paths_or_ids)
+        list[str] | None, typer.Argument(metavar="[PATH|FILE_ID]...", help="Which ones: a path with the ids it had before, an id alone.", autocompletion=paths_or_ids)
     ] = None,
     config: Config = None,
     folder: Annotated[
@@ -53,33 +56,39 @@ async def _purge(
     json: bool,
 ) -> None:
     from ingestor.cli.asking import asking
+    from ingestor.cli.doomed import every_one, named
     from ingestor.runtime.opening import read_ledger
 
     async with asking(settings, folder) as asked, read_ledger(settings) as reader:
-        chosen, problems = await _chosen(settings, asked, wanted, folder, older_than_seconds)
-        kept = await _kept_for_others(reader, chosen)
-        ids = [entries for file_id, entries in chosen.items() if file_id not in kept]
+        if wanted:
+            meant = await named(settings, asked, wanted)
+        else:
+            age = None if older_than_seconds is None else timedelta(seconds=older_than_seconds)
+            meant = await every_one(asked, reader, folder, None if age is None else asked.clock.now() - age)
+        doomed = await meant.ids(reader)
+        kept = [one for one in doomed if one.held_by]
+        ids = [one for one in doomed if not one.held_by]
         purged = []
         if not dry_run:
-            purged = await asked.verifier.purge([entries[0] for entries in ids], "deleted by `ingestor purge`")
-    under_way = set() if dry_run else _under_way(settings, ids)
-    _tell(ids, {file_id: (chosen[file_id], held_by) for file_id, held_by in kept.items()}, under_way, dry_run, json)
-    for one in purged:
-        if not one.is_marked:
+            await asked.verifier.purge_former([one.former for one in ids if one.former is not None], WHY)
+            purged = await asked.verifier.purge([one.present for one in ids if one.present is not None], WHY)
+    _tell(ids, kept, meant.followed, set() if dry_run else _under_way(settings, ids), dry_run, json)
+    problems = meant.problems
+    for checked in purged:
+        if not checked.is_marked:
+            place = _place((checked.entry.folder, checked.entry.path))
             problems.append(
-                f"{one.entry.file_id}  {_place(one.entry)}: this id has ended or was followed meanwhile; purge it again"
+                f"{checked.entry.file_id}  {place}: this id has ended or was followed meanwhile; purge it again"
             )
     if wanted:
-        problems += [
-            f"{file_id}  {_place(chosen[file_id][0])} was kept for {held_by[0]}" for file_id, held_by in kept.items()
-        ]
+        problems += [f"{one.file_id}  {_place(one.places[0])} was kept for {_place(one.held_by[0])}" for one in kept]
     for problem in problems[:-1]:
         say(problem)
     if problems:
         raise Failed(Exit.OUR_FAULT, problems[-1])
 
 
-def _under_way(settings: Settings, ids: Sequence[Sequence[LedgerEntry]]) -> set[str]:
+def _under_way(settings: Settings, ids: Sequence[Doomed]) -> set[FileId]:
     """Ids whose successors somebody may be sending just now."""
     from pathlib import Path
 
@@ -88,13 +97,14 @@ def _under_way(settings: Settings, ids: Sequence[Sequence[LedgerEntry]]) -> set[
 
     if isinstance(settings.ledger, Path) and holder(settings) is None:
         return set()
-    return {str(entries[0].file_id) for entries in ids if entries[0].upload_state is State.RENEWING}
+    return {one.file_id for one in ids if one.present is not None and one.present.upload_state is State.RENEWING}
 
 
 def _tell(
-    ids: Sequence[Sequence[LedgerEntry]],
-    kept: Mapping[str, tuple[Sequence[LedgerEntry], Sequence[str]]],
-    under_way: set[str],
+    ids: Sequence[Doomed],
+    kept: Sequence[Doomed],
+    followed: Sequence[FormerId],
+    under_way: set[FileId],
     dry_run: bool,
     json: bool,
 ) -> None:
@@ -105,81 +115,39 @@ def _tell(
             {
                 "purged": 0 if dry_run else len(ids),
                 "dry_run": dry_run,
-                "files": [{**_file(one), "renewal_under_way": one[0].file_id in under_way} for one in ids],
-                "kept": [{**_file(entries), "held_by": held_by} for entries, held_by in kept.values()],
+                "files": [{**_file(one), "renewal_under_way": one.file_id in under_way} for one in ids],
+                "kept": [{**_file(one), "held_by": [_place(place) for place in one.held_by]} for one in kept],
             }
         )
         return
-    for entries in ids:
-        others = f", and {len(entries) - 1} more of the same image" if len(entries) > 1 else ""
-        out(f"{'would delete' if dry_run else 'deleted'}: {entries[0].file_id}  {_place(entries[0])}{others}")
-        if entries[0].file_id in under_way:
-            out(
-                f"its renewal was under way and may still give it a new id: {_place(entries[0])}; if so, purge it again"
-            )
-    for file_id, (entries, held_by) in kept.items():
-        out(f"kept: {file_id}  {_place(entries[0])}: {held_by[0]} is the same image and goes by this id")
+    for one in ids:
+        place = _place(one.places[0])
+        before = "" if one.former is None else ", from before"
+        others = f", and {len(one.places) - 1} more of the same image" if len(one.places) > 1 else ""
+        out(f"{'would delete' if dry_run else 'deleted'}: {one.file_id}  {place}{before}{others}")
+        if one.file_id in under_way:
+            out(f"its renewal was under way and may still give it a new id: {place}; if so, purge it again")
+    for former in followed:
+        out(f"{former.file_id} was followed by {former.followed_by}, which stays; name the path to delete both")
+    for one in kept:
+        is_what = "is the same image" if one.former is None else "is the image that it was"
+        out(f"kept: {one.file_id}  {_place(one.places[0])}: {_place(one.held_by[0])} {is_what} and goes by this id")
     files_at = f"{counted(len(ids), 'file')} at the API"
     out(f"{files_at} would be deleted" if dry_run else f"deleted {files_at}")
     if kept:
         out(f"{counted(len(kept), 'id')} kept for copies that were not named; name those too, or the file id")
 
 
-def _place(entry: LedgerEntry) -> str:
-    return f"{entry.folder}/{entry.path}"
+def _place(place: Place) -> str:
+    return "/".join(place)
 
 
-def _file(entries: Sequence[LedgerEntry]) -> dict[str, Any]:
-    first = entries[0]
+def _file(one: Doomed) -> dict[str, Any]:
+    folder, path = one.places[0]
     return {
-        "folder": first.folder,
-        "path": first.path,
-        "file_id": first.file_id,
-        "paths": [_place(entry) for entry in entries],
+        "folder": folder,
+        "path": path,
+        "file_id": one.file_id,
+        "former": one.former is not None,
+        "paths": [_place(place) for place in one.places],
     }
-
-
-async def _kept_for_others(
-    reader: LedgerReader, chosen: Mapping[str, Sequence[LedgerEntry]]
-) -> Mapping[str, Sequence[str]]:
-    """Ids that other paths than the chosen ones go by, and which these are."""
-    kept = {}
-    for file_id, entries in chosen.items():
-        assert entries[0].content_id is not None
-        ours = {(entry.folder, entry.path) for entry in entries}
-        if others := [place for place in await reader.holders_of(entries[0].content_id) if place not in ours]:
-            kept[file_id] = [f"{folder}/{path}" for folder, path in others]
-    return kept
-
-
-async def _chosen(
-    settings: Settings, asked: Asking, wanted: list[str], folder: str | None, older_than_seconds: float | None
-) -> tuple[dict[str, list[LedgerEntry]], list[str]]:
-    """The entries that are meant, by their live ids; and what was named that has none, in words."""
-    from ingestor.cli.naming import entries_named
-    from ingestor.runtime.upkeep import every, has_live_id
-
-    now = asked.clock.now()
-    if wanted:
-        live: dict[tuple[str, str], LedgerEntry] = {}
-        problems = []
-        for one in wanted:
-            named = await entries_named(settings, asked.ledger, one)
-            found = {(entry.folder, entry.path): entry for entry in named if has_live_id(entry, now)}
-            if not found:
-                problems.append(f"{one}: {_place(named[0])} is {named[0].state}: there is no live id to purge")
-            live |= found
-        return _by_id(live.values()), problems
-    entries = [entry async for entry in every(asked.ledger, folder=folder, has_live_id=True)]
-    if older_than_seconds is None:
-        return _by_id(entries), []
-    old = (e for e in entries if e.created_at and (now - e.created_at).total_seconds() > older_than_seconds)
-    return _by_id(old), []
-
-
-def _by_id(entries: Iterable[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
-    by_id: dict[str, list[LedgerEntry]] = {}
-    for entry in entries:
-        if entry.file_id is not None:
-            by_id.setdefault(entry.file_id, []).append(entry)
-    return by_id

@@ -15,11 +15,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ingestor.errors import LedgerError
-from ingestor.ledger import overview
+from ingestor.ledger import former, overview
 from ingestor.ledger.migrate import check_readable, revision_of
 from ingestor.ledger.overview import Quarantine, Stand
-from ingestor.ledger.sql import P, SqlLedger, T
-from ingestor.model import ContentId, HistoryEntry, Json, LedgerEntry
+from ingestor.ledger.sql import KEPT_AT_LEAST, P, SqlLedger, T
+from ingestor.model import ContentId, FileId, HistoryEntry, Json, LedgerEntry
 from ingestor.ports import Clock
 
 
@@ -119,6 +119,12 @@ class LedgerReader(SqlLedger):
     async def holders_of(self, content_id: ContentId) -> Sequence[tuple[str, str]]:
         """Each (folder, path) that goes by this content's id, in path order."""
         return await self._read(overview.holders_of, content_id)
+
+    async def given_ids(
+        self, folder: str | None, after_seq: int, limit: int
+    ) -> Sequence[tuple[int, tuple[str, str], FileId]]:
+        """The ids that paths were given lately enough to be good still, in order, page by page: (seq, place, id)."""
+        return await self._read(former.given_ids, folder, self._clock.now() - KEPT_AT_LEAST, after_seq, limit)
 
     async def source_sizes(self, among: Sequence[int]) -> frozenset[int]:
         """Those of the sizes `among`, which are in order, that a file has whose content is known."""

@@ -29,6 +29,7 @@ from ingestor.model import (
     Content,
     ContentId,
     Counts,
+    Event,
     FileId,
     HistoryEntry,
     Lane,
@@ -232,7 +233,7 @@ def entries(
     statement = _JOINED.order_by(sources.c.folder, sources.c.directory, sources.c.name).limit(limit)
     few = _are_few(connection, states)
     if folder is not None:
-        statement = statement.where((_unindexed(sources.c.folder) if few else sources.c.folder) == folder)
+        statement = statement.where((unindexed(sources.c.folder) if few else sources.c.folder) == folder)
     if batch is not None:
         statement = statement.where(sources.c.batch == batch)
     if expires_before is not None:
@@ -244,7 +245,7 @@ def entries(
         done = (sources.c.state == SourceState.DONE) & theirs
         if few:
             by_content = sources.c.content_id.in_(select(uploads.c.content_id).where(theirs))
-            done = (_unindexed(sources.c.state) == SourceState.DONE) & by_content
+            done = (unindexed(sources.c.state) == SourceState.DONE) & by_content
         statement = statement.where(or_(sources.c.state.in_(states), done))
     if after is not None:
         place = tuple_(sources.c.folder, sources.c.directory, sources.c.name)
@@ -260,7 +261,7 @@ def _are_few(connection: Connection, states: Sequence[str]) -> bool:
     return connection.execute(select(func.count()).select_from(some)).scalar_one() <= _FEW
 
 
-def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
     """A column in an expression: an index by it would lead to nearly every path."""
     return column + ""
 
@@ -282,11 +283,20 @@ def find(connection: Connection, wanted: str, places: Sequence[tuple[str, str]])
     return found
 
 
+def entries_of(connection: Connection, content_id: ContentId) -> Sequence[LedgerEntry]:
+    """Every path with this content."""
+    return list(_rows(connection, _JOINED.where(sources.c.content_id == content_id)))
+
+
 def find_former(connection: Connection, file_id: str) -> Sequence[tuple[str, str]]:
     """The (folder, path) that once had this file id, by the story."""
     statement = (
         select(history.c.folder, history.c.path)
-        .where(history.c.listed, cast(history.c.detail, Text).contains(f'"file_id":"{file_id}"', autoescape=True))
+        .where(
+            # A line that the manifest has dropped for a newer one still tells of the id.
+            history.c.event.in_(list(Event)),
+            cast(history.c.detail, Text).contains(f'"file_id":"{file_id}"', autoescape=True),
+        )
         .distinct()
     )
     return [(row.folder, row.path) for row in connection.execute(statement)]

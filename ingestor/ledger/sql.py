@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from ingestor.ledger import comparing, flow, line, reads, upkeep
+from ingestor.ledger import comparing, flow, former, line, reads, upkeep
 from ingestor.ledger.sql_outbox import SqlOutbox
 from ingestor.model import (
     Comparison,
@@ -17,6 +17,7 @@ from ingestor.model import (
     ContentId,
     Counts,
     FileId,
+    FormerId,
     HistoryEntry,
     Intent,
     Known,
@@ -219,6 +220,14 @@ class SqlLedger(SqlOutbox):
     async def forsaken(self, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
         return await self._read(reads.forsaken, folders)
 
+    async def vanished(self, folders: Sequence[str], after_seq: int) -> tuple[Sequence[tuple[str, str]], int]:
+        places: list[tuple[str, str]] = []
+        since = self._clock.now() - KEPT_AT_LEAST
+        while (end := await self._read(upkeep.slice_end, after_seq, _SLICE)) is not None:
+            places += await self._read(former.vanished, folders, since, after_seq, end)
+            after_seq = end
+        return places, after_seq
+
     async def counts(self, within: timedelta) -> Counts:
         return await self._read(reads.counts, self._clock.now(), within)
 
@@ -249,6 +258,15 @@ class SqlLedger(SqlOutbox):
 
     async def find_former(self, file_id: str) -> Sequence[tuple[str, str]]:
         return await self._read(reads.find_former, file_id)
+
+    async def former_ids(self, places: Sequence[tuple[str, str]]) -> Sequence[FormerId]:
+        return await self._read(former.former_ids, places, self._clock.now())
+
+    async def purge_former(self, one: FormerId, why: str) -> None:
+        await self._write(former.purge_former, one.file_id, one.content_id, one.places, why, self._clock.now())
+
+    async def entries_of(self, content_id: ContentId) -> Sequence[LedgerEntry]:
+        return await self._read(reads.entries_of, content_id)
 
     async def story(self, folder: str, path: str) -> Sequence[HistoryEntry]:
         return await self._read(reads.story, folder, path)

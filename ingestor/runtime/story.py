@@ -61,6 +61,10 @@ def _purged(detail: Detail) -> str:
     return f"{detail.get('file_id')} is gone at the API{why}"
 
 
+def _former_purged(detail: Detail) -> str:
+    return f"{detail.get('file_id')}, which it had before, is gone at the API ({detail.get('reason')})"
+
+
 def _quarantined(detail: Detail) -> str:
     return f"quarantined, {_why(detail)}"
 
@@ -88,6 +92,7 @@ _SENTENCES: Mapping[str, Callable[[Detail], str]] = {
     "renewed": _renewed,
     "expired": _expired,
     "purged": _purged,
+    "former_purged": _former_purged,
     "quarantined": _quarantined,
     "snoozed": _snoozed,
     "retry": _retry,

@@ -7,13 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from ingestor.errors import FileGone, IngestorError, SourceNotReady
-from ingestor.model import LedgerEntry, RemoteFile, SourceFile
+from ingestor.model import FormerId, LedgerEntry, RemoteFile, SourceFile
 from ingestor.policy.expiry import is_live
 from ingestor.policy.life_cycle import HAS_LIVE_ID
 from ingestor.ports import Clock, FilesApi, Ledger, Manifest
 from ingestor.stages.after import DELETED, restore
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 PAGE = 500
 AT_ONCE = 8
@@ -126,15 +130,27 @@ class Verifier:
         finally:
             await self._manifest.flush()
 
+    async def purge_former(self, ids: Sequence[FormerId], why: str) -> None:
+        """Delete at the API and mark ids that paths had before; one that nobody has marked yet may be gone there."""
 
-async def _at_once(entries: Sequence[LedgerEntry], ask: Callable[[LedgerEntry], Awaitable[Checked]]) -> list[Checked]:
+        async def delete(one: FormerId) -> None:
+            await self._api.delete(one.file_id)
+            await self._ledger.purge_former(one, why)
+
+        try:
+            await _at_once(ids, delete)
+        finally:
+            await self._manifest.flush()
+
+
+async def _at_once(items: Sequence[T], ask: Callable[[T], Awaitable[R]]) -> list[R]:
     places = asyncio.Semaphore(AT_ONCE)
 
-    async def one(entry: LedgerEntry) -> Checked:
+    async def one(item: T) -> R:
         async with places:
-            return await ask(entry)
+            return await ask(item)
 
-    tasks = [asyncio.create_task(one(entry)) for entry in entries]
+    tasks = [asyncio.create_task(one(item)) for item in items]
     try:
         return list(await asyncio.gather(*tasks))
     finally:

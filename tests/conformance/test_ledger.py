@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ingestor.ledger import SqliteLedger, reads
-from ingestor.model import Known, Lane, Mark, Marks, Receipt, Sighting, SourceState, State
+from ingestor.model import Content, Known, Lane, Mark, Marks, Receipt, Sighting, SourceState, State
 from ingestor.policy.life_cycle import IllegalMove
 from ingestor.ports import Ledger
 from ingestor.runtime.story import sentence_of
@@ -1223,3 +1223,116 @@ async def test_a_file_that_a_scan_missed_while_it_was_put_away_is_done_with_all_
     await ledger.finish(A.source, "/away/b.jpg")
     (entry,) = await ledger.entries()
     assert (entry.state, entry.put_away, entry.reason) == ("live", "/away/b.jpg", None)
+
+
+# -- ids that paths had before
+
+
+async def edited(ledger: Ledger, walk: Walk, seen: Sighting, what: Content) -> Receipt:
+    """The path with other bytes, which are uploaded."""
+    return await walk.uploaded(moved_on(seen, mtime_ns=seen.source.identity.mtime_ns + 1), what)
+
+
+async def former_of(ledger: Ledger, *seen: Sighting) -> list[tuple[str, list[str]]]:
+    found = await ledger.former_ids([one.source.key for one in seen])
+    return sorted((one.file_id, [path for _, path in one.places]) for one in found)
+
+
+async def test_an_id_that_was_followed_is_known_until_it_ends(ledger: Ledger, walk: Walk, clock: FakeClock) -> None:
+    first = await walk.uploaded(A, ONE)
+    assert await ledger.former_ids([A.source.key]) == []
+    clock.advance(3600)
+    second = await walk.renewed(A, ONE)
+    third = await edited(ledger, walk, A, content(2))
+    found = {one.file_id: one for one in await ledger.former_ids([A.source.key, ("inbox", "unknown.jpg")])}
+    assert set(found) == {first.file_id, second.file_id}
+    assert {one.followed_by for one in found.values()} == {third.file_id}
+    assert {one.content_id for one in found.values()} == {ONE.content_id}
+    assert found[first.file_id].created_at == first.created_at
+    assert [found[one.file_id].is_newest for one in (first, second)] == [False, True]
+    # The manifest forgets its older lines; the story does not.
+    assert await ledger.unlist_superseded(10_000) == 2
+    assert len(await ledger.former_ids([A.source.key])) == 2
+    assert await ledger.find_former(first.file_id) == [A.source.key]
+    clock.advance(LIFETIME.total_seconds() - 3600)
+    assert await former_of(ledger, A) == [(second.file_id, ["a/b.jpg"])], "though nobody has marked the first yet"
+    clock.advance(3600)
+    assert await former_of(ledger, A) == []
+
+
+async def test_copies_had_the_same_id_before(ledger: Ledger, walk: Walk) -> None:
+    first = await begun_renewal(ledger, walk, B)
+    assert await former_of(ledger, A, B) == []
+    intent = await ledger.intend(ONE.content_id, "as-is")
+    assert await ledger.complete(A.source, intent, payload(), receipt(walk.clock, 7))
+    assert await former_of(ledger, A, B) == [(first.file_id, ["a/b.jpg", "a/c.jpg"])]
+    (one,) = await ledger.former_ids([A.source.key])
+    before = await walk.lines()
+    await ledger.purge_former(one, "w")
+    assert await former_of(ledger, A, B) == [], "the copy has heard of it"
+    assert await walk.lines() == before
+    assert [entry.state for entry in await ledger.entries(has_live_id=True)] == ["waiting", "live"]
+
+
+async def test_a_former_id_is_told_of_once_in_the_story_and_not_in_the_manifest(ledger: Ledger, walk: Walk) -> None:
+    former = await walk.uploaded(A, ONE)
+    await walk.renewed(A, ONE)
+    lines = await walk.lines()
+    (one,) = await ledger.former_ids([A.source.key])
+    await ledger.purge_former(one, "asked to")
+    await ledger.purge_former(one, "asked again, as whoever had asked was killed")
+    assert await walk.lines() == lines
+    told = [sentence_of(entry) for entry in await ledger.story(*A.source.key) if not entry.listed]
+    assert told == [f"{former.file_id}, which it had before, is gone at the API (asked to)"]
+    assert [entry.state for entry in await ledger.entries()] == ["live"]
+
+
+async def test_former_bytes_whose_id_was_purged_are_uploaded_anew_when_they_come_back(
+    ledger: Ledger, walk: Walk
+) -> None:
+    former = await walk.uploaded(A, ONE)
+    await edited(ledger, walk, A, content(2))
+    (one,) = await ledger.former_ids([A.source.key])
+    await ledger.purge_former(one, "asked to")
+    assert await former_of(ledger, A) == []
+    assert (await ledger.content_states([ONE.digest]))[ONE.content_id] is State.PURGED
+    assert {"event": "purged", "path": "a/b.jpg", "file_id": former.file_id} not in await walk.lines()
+    back = moved_on(A, mtime_ns=9)
+    assert not (await walk.entered(back, ONE)).withdrawn
+    assert (await ledger.intend(ONE.content_id, "as-is")).generation == 1
+
+
+async def test_other_bytes_in_line_do_not_hide_the_id_of_those_before(ledger: Ledger, walk: Walk) -> None:
+    promised = await walk.uploaded(A, ONE)
+    changed = moved_on(A, mtime_ns=2)
+    await walk.taken(changed)
+    assert [entry.file_id for entry in await ledger.entries(has_live_id=True)] == [promised.file_id]
+    await ledger.enter(changed.source, "c", content(2))
+    assert await ledger.entries(has_live_id=True) == []
+    assert await former_of(ledger, A) == [(promised.file_id, ["a/b.jpg"])]
+    await ledger.quarantine(changed.source, content(2).content_id, "corrupt", "m", None)
+    (one,) = await ledger.former_ids([A.source.key])
+    assert (one.followed_by, one.is_newest) == (None, True)
+
+
+async def test_an_id_that_was_purged_before_its_successor_came_is_gone(ledger: Ledger, walk: Walk) -> None:
+    first = await walk.uploaded(A, ONE)
+    assert await ledger.purge(ONE.content_id, first.file_id, "w")
+    await walk.uploaded(A, ONE)
+    assert await former_of(ledger, A) == []
+
+
+async def test_what_was_missed_is_told_once_and_of_these_folders(ledger: Ledger, walk: Walk, clock: FakeClock) -> None:
+    elsewhere = sighting("x.jpg", folder="other")
+    for number, seen in enumerate((A, B, elsewhere)):
+        await walk.uploaded(seen, content(number))
+    await ledger.miss("inbox", "a", ["b.jpg"], "gone")
+    await ledger.miss("other", "", ["x.jpg"], "gone")
+    missed, seen_to = await ledger.vanished(["inbox"], 0)
+    assert missed == [A.source.key]
+    assert await ledger.vanished(["inbox"], seen_to) == ([], seen_to)
+    await ledger.miss("inbox", "a", ["c.jpg"], "gone")
+    assert (await ledger.vanished(["inbox"], seen_to))[0] == [B.source.key]
+    clock.advance(3 * LIFETIME.total_seconds())
+    assert (await ledger.vanished(["inbox"], 0))[0] == []
+    assert [entry.path for entry in await ledger.entries_of(content(0).content_id)] == ["a/b.jpg"]

@@ -151,3 +151,40 @@ async def test_an_image_whose_file_is_deleted_is_deleted_at_the_api_where_that_i
         assert home.present()["keep.jpg"]["event"] == "uploaded"
         assert await running.stop() == 0
     assert home.sandbox.stats()["live"] == 1
+
+
+async def test_what_a_deleted_file_had_before_goes_too_but_not_what_a_renamed_one_had(home: Home) -> None:
+    home.settings["folders"][0] |= {"on_source_delete": "purge", "rescan": "300ms"}
+    home.save()
+    for number, name in enumerate(("gone.jpg", "moved.jpg", "edited.jpg")):
+        (home.inbox / name).write_bytes(jpeg(number))
+
+    def live() -> int:
+        return int(home.sandbox.stats()["live"])
+
+    def ids() -> dict[str, str]:
+        return {name: line["file_id"] for name, line in home.present().items()}
+
+    await home.run("backfill")
+    first = ids()
+    assert (await home.run("renew", "inbox/gone.jpg", "inbox/moved.jpg")).code == 0
+    second = ids()
+    for number, name in enumerate(("gone.jpg", "moved.jpg", "edited.jpg"), 10):
+        (home.inbox / name).write_bytes(jpeg(number))
+    await home.run("backfill")
+    third = ids()
+    everything = {*first.values(), *second.values(), *third.values()}
+    assert await home.at_api() == everything
+    async with home.watching() as running:
+        (home.inbox / "moved.jpg").rename(home.inbox / "elsewhere.jpg")
+        await home.until_listed({"elsewhere.jpg"})
+        (home.inbox / "gone.jpg").unlink()
+        theirs = {one["gone.jpg"] for one in (first, second, third)}
+        await until(lambda: live() == len(everything - theirs), 40)
+        assert await home.at_api() == everything - theirs
+        assert home.present()["gone.jpg"]["event"] == "purged"
+        (home.inbox / "elsewhere.jpg").unlink()
+        theirs |= {one["moved.jpg"] for one in (first, second, third)}
+        await until(lambda: live() == len(everything - theirs), 40)
+        assert await home.at_api() == everything - theirs
+        assert await running.stop() == 0

@@ -162,3 +162,102 @@ async def test_a_duration_that_is_none_is_refused_with_what_would_be_one(home: H
         ran = await home.run(*command, "bla")
         assert ran.code == 2
         assert ran.last_words == f'{command[1]}: "bla" is not a duration; write one such as 90s, 5m or 24h'
+
+
+async def uploaded(home: Home, *names: str) -> list[str]:
+    assert (await home.run("backfill")).code == 0
+    return [home.present()[name]["file_id"] for name in names]
+
+
+async def renewed(home: Home, name: str) -> str:
+    assert (await home.run("renew", f"inbox/{name}")).code == 0
+    return str(home.present()[name]["file_id"])
+
+
+async def test_a_purge_of_a_path_reaches_the_ids_that_it_had_before(home: Home) -> None:
+    drop(home, "one.jpg", 1)
+    drop(home, "two.jpg", 2)
+    first, other = await uploaded(home, "one.jpg", "two.jpg")
+    second = await renewed(home, "one.jpg")
+    drop(home, "one.jpg", 3)
+    (third,) = await uploaded(home, "one.jpg")
+    assert await home.at_api() == {first, second, third, other}
+    ran = await home.run("purge", "inbox/one.jpg", "--json", "--dry-run")
+    theirs = {(third, False), (first, True), (second, True)}
+    assert {(file["file_id"], file["former"]) for file in ran.json["files"]} == theirs
+    assert (ran.json["purged"], len(await home.at_api())) == (0, 4)
+    lines = len(home.manifest())
+    ran = await home.run("purge", "inbox/one.jpg")
+    assert ran.code == 0, ran.err
+    assert f"deleted: {first}  inbox/one.jpg, from before" in ran.out.splitlines()
+    assert ran.out.splitlines()[-1] == "deleted 3 files at the API"
+    assert await home.at_api() == {other}
+    assert [line["file_id"] for line in home.manifest()[lines:]] == [third]
+    told = (await home.run("explain", "inbox/one.jpg")).out
+    for file_id in (first, second):
+        assert f"{file_id}, which it had before, is gone at the API (deleted by `ingestor purge`)" in told
+    again = await home.run("purge", "inbox/one.jpg", first)
+    assert again.code == 1
+    assert "inbox/one.jpg is purged: there is no live id to purge" in again.err
+    assert again.last_words == f"{first}: inbox/one.jpg had this id before, and it has ended: there is nothing to purge"
+    drop(home, "one.jpg", 1)
+    (anew,) = await uploaded(home, "one.jpg")
+    assert await home.at_api() == {anew, other}
+
+
+async def test_an_id_from_before_that_is_named_goes_alone(home: Home) -> None:
+    drop(home, "one.jpg", 1)
+    (first,) = await uploaded(home, "one.jpg")
+    second = await renewed(home, "one.jpg")
+    ran = await home.run("purge", first)
+    assert ran.code == 0, ran.err
+    stays = f"{first} was followed by {second}, which stays; name the path to delete both"
+    assert ran.out.splitlines() == [f"deleted: {first}  inbox/one.jpg, from before", stays, "deleted 1 file at the API"]
+    assert await home.at_api() == {second}
+    assert home.present()["one.jpg"]["event"] == "renewed"
+
+
+async def test_a_path_whose_present_id_has_ended_is_purged_of_the_one_before(home: Home) -> None:
+    drop(home, "one.jpg", 1)
+    drop(home, "new.jpg", 2)
+    first, _ = await uploaded(home, "one.jpg", "new.jpg")
+    second = await renewed(home, "one.jpg")
+    await home.delete_at_api(second)
+    assert (await home.run("verify", "--json")).json["gone"] == 1
+    ran = await home.run("purge", "inbox/one.jpg", "--json")
+    assert (ran.code, [file["file_id"] for file in ran.json["files"]]) == (0, [first]), ran.err
+
+
+async def test_each_id_goes_by_its_own_age(home: Home) -> None:
+    drop(home, "one.jpg", 1)
+    (first,) = await uploaded(home, "one.jpg")
+    home.sandbox.advance(3600)
+    await home.run("verify")  # hears the time
+    second = await renewed(home, "one.jpg")
+    ran = await home.run("purge", "--older-than", "30m", "--json")
+    assert [(file["file_id"], file["former"]) for file in ran.json["files"]] == [(first, True)]
+    assert await home.at_api() == {second}
+    drop(home, "one.jpg", 2)
+    (third,) = await uploaded(home, "one.jpg")
+    ran = await home.run("purge", "--all")
+    assert ran.out.splitlines()[-1] == "deleted 2 files at the API"
+    assert third in ran.out
+    assert await home.at_api() == set()
+
+
+async def test_an_id_from_before_that_a_copy_goes_by_is_kept(home: Home) -> None:
+    drop(home, "one.jpg", 1)
+    drop(home, "copy.jpg", 1)
+    (both,) = await uploaded(home, "copy.jpg")
+    drop(home, "one.jpg", 2)
+    (mine,) = await uploaded(home, "one.jpg")
+    ran = await home.run("purge", "inbox/one.jpg", "--json")
+    assert [file["file_id"] for file in ran.json["files"]] == [mine]
+    assert [(kept["file_id"], kept["former"], kept["held_by"]) for kept in ran.json["kept"]] == [
+        (both, True, ["inbox/copy.jpg"])
+    ]
+    assert await home.at_api() == {both}
+    assert home.present()["copy.jpg"]["event"] == "uploaded"
+    ran = await home.run("purge", "inbox/one.jpg", "inbox/copy.jpg")
+    assert ran.out.splitlines()[-1] == "deleted 1 file at the API"
+    assert await home.at_api() == set()
