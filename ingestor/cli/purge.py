@@ -29,7 +29,12 @@ WHY = "deleted by `ingestor purge`"
 
 def command(
     wanted: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH|FILE_ID]...", help="Which ones: a path with the ids it had before, an id alone.", autocompletion=paths_or_ids)
+        list[str] | None,
+        typer.Argument(
+            metavar="[PATH|FILE_ID]...",
+            help="Which ones: a path with the ids it had before, an id alone.",
+            autocompletion=paths_or_ids,
+        ),
     ] = None,
     config: Config = None,
     folder: Annotated[
