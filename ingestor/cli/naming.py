@@ -26,6 +26,15 @@ async def entries_named(settings: Settings, ledger: Ledger, wanted: str) -> list
     return found
 
 
+async def was_of_other_bytes(ledger: Ledger, entry: LedgerEntry, wanted: str) -> bool:
+    """Whether `wanted` is an id that the path of `entry` had when there were other bytes in it."""
+    if wanted == entry.file_id or not wanted.startswith("file_"):
+        return False
+    story = await ledger.story(entry.folder, entry.path)
+    digests = {one.detail.get("sha256") for one in story if one.detail.get("file_id") == wanted}
+    return bool(digests - {None, entry.digest})
+
+
 async def places_of(settings: Settings, ledger: Ledger, wanted: str) -> list[tuple[str, str]]:
     """Each (folder, path) that a written path may stand for: from here, or within a folder."""
     from ingestor.runtime.selecting import ADHOC_FACT

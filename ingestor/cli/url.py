@@ -34,7 +34,7 @@ def command(
 
 async def _urls(settings: Settings, wanted: list[str], *, json: bool) -> None:
     from ingestor.cli.asking import asking
-    from ingestor.cli.naming import entries_named
+    from ingestor.cli.naming import entries_named, was_of_other_bytes
     from ingestor.errors import FileGone
     from ingestor.runtime.upkeep import Urls, every, has_live_id
 
@@ -43,7 +43,11 @@ async def _urls(settings: Settings, wanted: list[str], *, json: bool) -> None:
         urls = Urls(api=asked.api, clock=asked.clock)
         entries = [entry async for entry in every(asked.ledger, has_live_id=True)] if not wanted else []
         for one in wanted:
-            entries.extend(await entries_named(settings, asked.ledger, one))
+            for entry in await entries_named(settings, asked.ledger, one):
+                if await was_of_other_bytes(asked.ledger, entry, one):
+                    gone.append(f"{one} was of {entry.folder}/{entry.path} as it was before: it has other bytes now")
+                else:
+                    entries.append(entry)
         for entry in entries:
             if not has_live_id(entry, asked.clock.now()):
                 gone.append(f"{entry.folder}/{entry.path} is {entry.state}: there is no live id; upload it again first")

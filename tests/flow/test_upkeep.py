@@ -205,6 +205,19 @@ async def test_a_purge_of_a_path_reaches_the_ids_that_it_had_before(home: Home) 
     assert await home.at_api() == {anew, other}
 
 
+async def test_an_id_from_before_has_the_url_of_its_successor_but_not_of_other_bytes(home: Home) -> None:
+    drop(home, "one.jpg", 1)
+    (first,) = await uploaded(home, "one.jpg")
+    second = await renewed(home, "one.jpg")
+    assert (await home.run("url", first, "--json")).json["file_id"] == second
+    drop(home, "one.jpg", 3)
+    await uploaded(home, "one.jpg")
+    for former in (first, second):
+        ran = await home.run("url", former)
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.last_words == f"{former} was of inbox/one.jpg as it was before: it has other bytes now"
+
+
 async def test_an_id_from_before_that_is_named_goes_alone(home: Home) -> None:
     drop(home, "one.jpg", 1)
     (first,) = await uploaded(home, "one.jpg")
