@@ -19,6 +19,7 @@ from typing import Any
 from ingestor.cli.naming import places_of
 from ingestor.cli.reading import holder, ledger_if_any
 from ingestor.cli.untaken import untaken
+from ingestor.disk import printable
 from ingestor.ledger import LedgerReader
 from ingestor.model import FileIdentity, HistoryEntry, LedgerEntry, State
 from ingestor.observe.instants import rfc3339
@@ -27,7 +28,6 @@ from ingestor.runtime.now import RUNTIME_FACT
 from ingestor.runtime.selecting import adhoc_folders
 from ingestor.runtime.story import Surroundings, next_step, sentence_of
 from ingestor.runtime.system_clock import SystemClock
-from ingestor.runtime.tally import printable
 from ingestor.settings import FolderSettings, Settings
 
 MOST_TWINS = 20

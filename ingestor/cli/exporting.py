@@ -15,11 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from ingestor.disk import disk_fault
+from ingestor.disk import disk_fault, printable
 from ingestor.model import Event
 from ingestor.observe.instants import parsed
 from ingestor.runtime.system_clock import SystemClock
-from ingestor.runtime.tally import printable
 from ingestor.stages.manifest import encode, manifest_line
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingestor.cli.exits import Exit
-from ingestor.runtime.tally import printable
+from ingestor.disk import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

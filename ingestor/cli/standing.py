@@ -34,6 +34,7 @@ from typing import Any
 from ingestor.app import UPLOAD_QUOTA_FACT
 from ingestor.cli.reading import holder, ledger_if_any
 from ingestor.cli.supply import supply_numbers
+from ingestor.disk import printable
 from ingestor.ledger import LedgerReader
 from ingestor.ledger.overview import STATES, Stand
 from ingestor.observe.instants import rfc3339
@@ -42,7 +43,6 @@ from ingestor.policy.renewing import RENEWS, cannot_be_kept, most_kept_alive
 from ingestor.runtime.now import RUNTIME_FACT
 from ingestor.runtime.supply import supply_of
 from ingestor.runtime.system_clock import SystemClock
-from ingestor.runtime.tally import printable
 from ingestor.settings import Settings
 from ingestor.settings.checking import folder_mistakes
 

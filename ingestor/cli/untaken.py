@@ -11,10 +11,10 @@ from typing import Any
 
 from pathspec import GitIgnoreSpec
 
+from ingestor.disk import printable
 from ingestor.model import SIDECAR_SUFFIX, Sighting, Skipped
 from ingestor.observe.wording import in_words
 from ingestor.policy.settling import Observation, seconds_to_wait
-from ingestor.runtime.tally import printable
 from ingestor.settings import FolderSettings
 from ingestor.stages.discover import DEFAULT_IGNORES, DropFolder
 

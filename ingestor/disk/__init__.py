@@ -9,7 +9,7 @@ from ingestor.disk.faults import (
     open_regular,
 )
 from ingestor.disk.moves import clear_interrupted, give_back, relocate, remove
-from ingestor.disk.names import numbered, open_below, rename_new, sync_directory
+from ingestor.disk.names import numbered, open_below, printable, rename_new, sync_directory
 from ingestor.disk.privacy import others_may_use
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "open_below",
     "open_regular",
     "others_may_use",
+    "printable",
     "relocate",
     "remove",
     "rename_new",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,20 @@ _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _NO_SUCH_CALL = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_NO_TEXT = re.compile(r"[\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """A file name, or words with one in them, as text that can be printed, parsed and sent.
+
+    Bytes that are not UTF-8 become `\\xNN`.
+    """
+    return _NO_TEXT.sub(_as_escaped, text)
+
+
+def _as_escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\u{code:04x}" if 0xD800 <= code < 0xDC80 or code > 0xDCFF else f"\\x{code & 0xFF:02x}"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
+from ingestor.disk import printable
 from ingestor.ledger import comparing, flow, former, line, reads, upkeep
 from ingestor.ledger.sql_outbox import SqlOutbox
 from ingestor.model import (
@@ -48,6 +49,11 @@ async def _taken_as_it_is() -> None:
     """Nobody holds the clock against another one."""
 
 
+def _as_text(message: str) -> str:
+    """Words about a file, with its name or what stands in it, as text that every database takes."""
+    return printable(message).replace("\0", "\\x00")
+
+
 class SqlLedger(SqlOutbox):
     """Implements `ports.Ledger`. Every method that changes something is durable when it returns.
 
@@ -82,13 +88,13 @@ class SqlLedger(SqlOutbox):
         await self._write(line.take, sightings, lane, batch, self._clock.now())
 
     async def vanish(self, folder: str, path: str, message: str) -> None:
-        await self._write(line.vanish, folder, path, message, self._clock.now())
+        await self._write(line.vanish, folder, path, _as_text(message), self._clock.now())
 
     async def directories(self, folder: str) -> Sequence[str]:
         return await self._read(comparing.directories, folder)
 
     async def miss(self, folder: str, directory: str, names: Sequence[str] | None, message: str) -> int:
-        return await self._write(line.miss, folder, directory, names, message, self._clock.now())
+        return await self._write(line.miss, folder, directory, names, _as_text(message), self._clock.now())
 
     async def due(
         self, lane: Lane, limit: int, batch: str | None = None, folders: Sequence[str] | None = None
@@ -139,7 +145,8 @@ class SqlLedger(SqlOutbox):
         message: str,
         request_id: str | None,
     ) -> bool:
-        return await self._write(flow.quarantine, source, content_id, reason, message, request_id, self._clock.now())
+        told = _as_text(message)
+        return await self._write(flow.quarantine, source, content_id, reason, told, request_id, self._clock.now())
 
     async def note_put_away(self, source: SourceFile, put_away: str) -> None:
         await self._write(flow.note_put_away, source, put_away, self._clock.now())
@@ -157,7 +164,7 @@ class SqlLedger(SqlOutbox):
     ) -> None:
         now = self._clock.now()
         ready_at = now + timedelta(seconds=delay_seconds)
-        await self._write(line.postpone, source, event, reason, message, request_id, attempt, ready_at, now)
+        await self._write(line.postpone, source, event, reason, _as_text(message), request_id, attempt, ready_at, now)
 
     # -- the manifest
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from ingestor.disk import printable
 from ingestor.ledger.overview import Held
 from ingestor.model import ContentId, Known
-from ingestor.runtime.tally import MOST_PROBLEMS, ProblemLine, printable
+from ingestor.runtime.tally import MOST_PROBLEMS, ProblemLine
 
 
 class Books(Protocol):
@@ -81,4 +82,4 @@ class Plan:
 
     def problem(self, path: str, reason: str, message: str) -> None:
         if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(ProblemLine(path=printable(path), reason=reason, message=message))
+            self.problems.append(ProblemLine(path=printable(path), reason=reason, message=printable(message)))

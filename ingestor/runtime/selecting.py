@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ingestor.disk import printable
 from ingestor.errors import SettingsError, UsageError
 from ingestor.model import Json
 from ingestor.ports import Ledger
 from ingestor.runtime.backfill import Selection
-from ingestor.runtime.tally import printable
 from ingestor.settings import FolderSettings, Settings, adhoc_folder
 from ingestor.stages.discover import DropFolder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ingestor.disk import printable
 from ingestor.model import Done, DoneAs, Outcome, Quarantined, QueuedSource, Skipped, Snoozed
 
 MOST_PROBLEMS = 10_000
@@ -118,10 +119,5 @@ class Tally:
     def _problem(self, path: str, reason: str, message: str, request_id: str | None) -> None:
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(
-                ProblemLine(path=printable(path), reason=reason, message=message, request_id=request_id)
+                ProblemLine(path=printable(path), reason=reason, message=printable(message), request_id=request_id)
             )
-
-
-def printable(text: str) -> str:
-    """A file name as text that can be printed and parsed: bytes that are not UTF-8 become `\\xNN`."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

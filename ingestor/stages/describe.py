@@ -14,7 +14,7 @@ from typing import Any
 
 import aiofiles
 
-from ingestor.disk import not_ready, open_regular
+from ingestor.disk import not_ready, open_regular, printable
 from ingestor.errors import MetadataRejected
 from ingestor.model import SIDECAR_SUFFIX, Content, Digest, Json, Metadata, SourceFile
 from ingestor.policy.idempotency import canonical_json, content_id
@@ -60,11 +60,6 @@ def fill(template: Metadata, source: SourceFile) -> dict[str, Json]:
         "folder": source.folder,
     }
     return {key: _filled(value, values) for key, value in template.items()}
-
-
-def printable(text: str) -> str:
-    """A file name as text that JSON can carry anywhere: bytes that are not UTF-8 become `\\xNN`."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _filled(value: Json, values: Mapping[str, str]) -> Json:

@@ -599,6 +599,20 @@ async def test_a_quarantined_image_is_told_with_its_reason_and_without_an_id(led
     assert (standing.state, standing.reason, standing.message) == (State.QUARANTINED, "not_an_image", "no image")
 
 
+async def test_words_about_a_file_may_hold_what_no_database_takes(ledger: Ledger, walk: Walk) -> None:
+    said, kept = "a\udcff.png: \ud800 and \0", "a\\xff.png: \\ud800 and \\x00"
+    await walk.taken(A)
+    await ledger.postpone(
+        A.source, event="retry", reason="busy", message=said, request_id=None, attempt=1, delay_seconds=0.0
+    )
+    await ledger.quarantine(A.source, None, "bad_sidecar", said, None)
+    assert (await ledger.entries())[0].message == kept
+    assert [line.detail["message"] for line in await ledger.lines_after(0, 10)] == [kept]
+    await walk.uploaded(B, content(2))
+    await ledger.vanish(B.source.folder, B.source.path, said)
+    assert (await ledger.story(B.source.folder, B.source.path))[-1].detail == {"message": kept}
+
+
 async def test_a_refused_renewal_leaves_the_present_id_alive(ledger: Ledger, walk: Walk, clock: FakeClock) -> None:
     promised = await walk.uploaded(A, ONE)
     await ledger.want_renewal(ONE.content_id, None)
