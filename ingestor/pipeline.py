@@ -30,6 +30,7 @@ from ingestor.model import (
 )
 from ingestor.policy.endings import STOPPING, VANISHED, WITHDRAWN, Circumstances, ending_of
 from ingestor.policy.life_cycle import HAS_LIVE_ID
+from ingestor.policy.sizing import check_file_bytes
 from ingestor.ports import Clock, FilesApi, ImageWorker, Ledger, Manifest, Observer
 from ingestor.settings import FolderSettings
 from ingestor.stages.after import put_away
@@ -106,6 +107,7 @@ async def _walk(attempt: _Attempt) -> Done | Quarantined:
     """The sentence."""
     source, tools = attempt.source, attempt.tools
     with attempt.stage("fingerprint"):
+        check_file_bytes(source.absolute.name, source.identity.size_bytes, tools.images.max_pixels)
         digest = await tools.fingerprint(source)
     with attempt.stage("describe"):
         content = attempt.content = await describe(source, digest, attempt.folder)

@@ -87,6 +87,9 @@ class NormaliseRules:
 class ImageWorker(Protocol):
     """Makes images fit, outside of this process."""
 
+    max_pixels: int
+    """That an image may have: larger files than these need are not even read."""
+
     async def normalise(self, source: Path, spool: Path) -> Payload:
         """`source` made fit: itself where it complies, else a new file in the folder `spool`.
 

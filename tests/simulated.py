@@ -60,6 +60,8 @@ class Inline(ThreadPoolExecutor):
 class PlainImages:
     """An `ImageWorker` without images: every file is fit as it is, but for those that say otherwise."""
 
+    max_pixels = 300_000_000
+
     async def normalise(self, source: Path, spool: Path) -> Payload:
         try:
             content = source.read_bytes()

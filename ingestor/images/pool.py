@@ -50,6 +50,7 @@ class ImagePool:
         entry: str = "ingestor.images.worker",
     ) -> None:
         self.rules = rules
+        self.max_pixels = rules.max_pixels
         self.workers = workers or _cores()
         self.image_timeout_seconds = image_timeout_seconds
         self.memory_bytes = memory_bytes or worker_memory_bytes(rules.max_pixels)

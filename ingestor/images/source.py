@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.policy.sizing import largest_file_bytes
+from ingestor.policy.sizing import check_file_bytes
 
 HEAD_BYTES = 4096
 IN_MEMORY_BYTES = 64_000_000
@@ -94,12 +94,7 @@ def opened(path: Path, max_pixels: int) -> Iterator[Source]:
     with open(descriptor, "rb") as file:
         if status.st_size == 0:
             raise SourceNotReady("empty", f"{path.name}: has no bytes yet")
-        if status.st_size > largest_file_bytes(max_pixels):
-            raise ImageRejected(
-                "too_many_bytes",
-                f"{path.name}: {status.st_size:,} bytes are more than any picture of {max_pixels:,} pixels needs; "
-                "export it anew, or raise normalise.max_pixels",
-            )
+        check_file_bytes(path.name, status.st_size, max_pixels)
         yield Source(path, file, status.st_size)
 
 

@@ -6,6 +6,8 @@ import itertools
 import math
 from dataclasses import dataclass
 
+from ingestor.errors import ImageRejected
+
 TARGET_SHARE = 0.965
 """Of `max_bytes`: aimed at when quality has to go down, so that a foresight 3.5 % too low still fits."""
 LEAST_SHARE = 0.90
@@ -75,6 +77,16 @@ def worker_memory_bytes(max_pixels: int) -> int:
 def largest_file_bytes(max_pixels: int) -> int:
     """No honest file of `max_pixels` is larger: 16 bits for each of four channels, and room for what else is in it."""
     return 64_000_000 + 8 * max_pixels
+
+
+def check_file_bytes(name: str, size_bytes: int, max_pixels: int) -> None:
+    """Raises `ImageRejected` (`too_many_bytes`) for a file that is larger than any picture can be."""
+    if size_bytes > largest_file_bytes(max_pixels):
+        raise ImageRejected(
+            "too_many_bytes",
+            f"{name}: {size_bytes:,} bytes are more than any picture of {max_pixels:,} pixels needs; export it anew, "
+            "or raise normalise.max_pixels",
+        )
 
 
 _BOMB_PIXELS = 64_000_000

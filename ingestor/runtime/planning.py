@@ -20,6 +20,7 @@ from ingestor.policy.expiry import is_live
 from ingestor.policy.intake import Intake, intake_of
 from ingestor.policy.life_cycle import HAS_LIVE_ID
 from ingestor.policy.settling import truncation_is_final
+from ingestor.policy.sizing import largest_file_bytes
 from ingestor.ports import Clock, ImageWorker
 from ingestor.runtime.backfill import Selection
 from ingestor.runtime.plan import Books, Plan
@@ -84,6 +85,7 @@ class Planner:
         self._books = books
         self._images = images
         self._clock = clock
+        self._largest_bytes = largest_file_bytes(images.max_pixels)
         self._plan = Plan()
         self._shared_sizes: frozenset[int] = frozenset()
         self._verdicts: dict[ContentId, asyncio.Future[_Verdict]] = {}
@@ -185,7 +187,7 @@ class Planner:
     async def _content_id(self, wanted: _Wanted) -> ContentId | None:
         """What would be uploaded, where it may be the same as something else; None: it is surely of its own."""
         source, settings = wanted.sighting.source, wanted.folder.settings
-        if wanted.size_bytes not in self._shared_sizes:
+        if wanted.size_bytes not in self._shared_sizes or wanted.size_bytes > self._largest_bytes:
             await describe(source, _NO_DIGEST, settings)
             return None
         return (await describe(source, await fingerprint(source), settings)).content_id

@@ -608,7 +608,7 @@ async def test_words_about_a_file_may_hold_what_no_database_takes(ledger: Ledger
     await ledger.quarantine(A.source, None, "bad_sidecar", said, None)
     assert (await ledger.entries())[0].message == kept
     assert [line.detail["message"] for line in await ledger.lines_after(0, 10)] == [kept]
-    await walk.uploaded(B, content(2))
+    await walk.taken(B)
     await ledger.vanish(B.source.folder, B.source.path, said)
     assert (await ledger.story(B.source.folder, B.source.path))[-1].detail == {"message": kept}
 

@@ -101,6 +101,8 @@ def sha(content: bytes) -> str:
 class ModelImages:
     """An `ImageWorker` for such contents."""
 
+    max_pixels = 300_000_000
+
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self._numbers = iter(range(10**9))

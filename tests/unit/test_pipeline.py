@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from ingestor.model import Done, DoneAs, Lane, QueuedSource, Sighting, Snoozed
+from ingestor.model import Done, DoneAs, Lane, Quarantined, QueuedSource, Sighting, Snoozed
 from ingestor.pipeline import ingest_one
 from ingestor.settings import Settings, load
 from ingestor.stages.discover import DropFolder
@@ -51,6 +51,19 @@ async def test_a_generation_that_another_machine_has_completed_counts_as_what_th
     assert isinstance(outcome, Done)
     assert outcome.how is DoneAs.ALREADY_LIVE
     assert [line["event"] for line in manifest(settings)] == ["uploaded"]
+
+
+async def test_a_file_that_is_larger_than_any_picture_is_not_even_read(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    with open(settings.folders[0].path / "one.jpg", "wb") as file:
+        file.truncate(1 << 40)
+    async with simulated(settings, burst=60, per_minute=30) as simulation:
+        tools = simulation.daemon._parts.tools
+        await tools.manifest.open()
+        outcome = await ingest_one(await in_line(settings, simulation, "one.jpg"), tools)
+    assert isinstance(outcome, Quarantined)
+    assert outcome.reason == "too_many_bytes"
+    assert outcome.message.startswith("one.jpg: 1,099,511,627,776 bytes are more than")
 
 
 async def test_the_same_bytes_under_two_names_are_one_upload_and_two_lines(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ class Hasher:
         self._clock = clock
         self._since, self._recent = clock.monotonic(), 0
         self._program: _Program | None = None
+        self._is_closed = False
 
     async def fingerprint(self, source: SourceFile) -> Digest:
         """See `fingerprint.fingerprint`."""
@@ -41,10 +42,15 @@ class Hasher:
                 pass  # somebody has killed it
             except OSError as error:
                 raise not_ready(source.absolute, error) from error
-        return await fingerprint(source)
+        return await fingerprint(source, lambda: self._is_closed)
 
     async def close(self) -> None:
-        """End the program; whoever still waits for it gets the answer from this process."""
+        """End the program, and what is being read in this process."""
+        self._is_closed = True
+        await self._end_program()
+
+    async def _end_program(self) -> None:
+        """Whoever still waits for it gets the answer from this process."""
         program, self._program = self._program, None
         if program is not None:
             await program.end()
@@ -53,7 +59,7 @@ class Hasher:
         """The program; None while files are few, or where none can be started."""
         if self._program is not None and not self._program.has_ended:
             return self._program
-        await self.close()
+        await self._end_program()
         now = self._clock.monotonic()
         if now - self._since > _SECOND:
             self._since, self._recent = now, 0

@@ -6,12 +6,14 @@ its input, each with a zero byte at its end, and writes an `ANSWER` to each, in 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 import struct
 import sys
 import threading
+from collections.abc import Callable
 from queue import SimpleQueue
 
 PIECE_BYTES = 8 * 1024 * 1024
@@ -29,10 +31,11 @@ _NO_MARK: Mark = (0, 0, 0, 0, 0)
 _BUFFER_BYTES = 1 << 16
 
 
-def look(path: bytes) -> Seen:
+def look(path: bytes, is_stopped: Callable[[], bool] = lambda: False) -> Seen:
     """The mark (device, inode, bytes, mtime, ctime) of the file under this name after it was read, and its sha256.
 
-    No file has the mark of what is not regular, or was replaced by another one meanwhile. Raises `OSError`.
+    No file has the mark of what is not regular, or was replaced by another one meanwhile. Raises `OSError`: ECANCELED
+    where nobody waits for it any more.
     """
     # By the system's own calls: each step of a file object is one more wait for the interpreter.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -40,7 +43,7 @@ def look(path: bytes) -> Seen:
         opened = os.fstat(descriptor)
         if not stat.S_ISREG(opened.st_mode):
             return _NO_MARK, b""
-        digest = hashed(descriptor, opened.st_size)
+        digest = hashed(descriptor, opened.st_size, is_stopped)
         # Of the name: the file may have been replaced by another one while this one was read.
         found = os.lstat(path)
     finally:
@@ -50,7 +53,7 @@ def look(path: bytes) -> Seen:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns), digest
 
 
-def hashed(descriptor: int, size_bytes: int) -> bytes:
+def hashed(descriptor: int, size_bytes: int, is_stopped: Callable[[], bool] = lambda: False) -> bytes:
     """sha256 of a file that should have this size, to its end."""
     digest = hashlib.sha256()
     total = 0
@@ -59,6 +62,8 @@ def hashed(descriptor: int, size_bytes: int) -> bytes:
         total += len(piece)
         if total == size_bytes:
             break  # one byte more was asked for, and there was none
+        if is_stopped():
+            raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
     return digest.digest()
 
 

@@ -29,6 +29,8 @@ NOW = datetime.now(UTC)
 class Headers:
     """An `ImageWorker` that knows what is in a file by its name."""
 
+    max_pixels = 300_000_000
+
     def __init__(self) -> None:
         self.asked: list[str] = []
 

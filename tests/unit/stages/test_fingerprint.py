@@ -294,3 +294,14 @@ async def test_it_knows_no_secret(file: Path, beside_us: Hasher, monkeypatch: py
 def test_it_ends_when_nobody_asks_any_more(asked: bytes) -> None:
     done = subprocess.run(programs.command(hasher.__file__), input=asked, capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+async def test_a_large_file_that_is_being_read_keeps_nobody_from_ending(tmp_path):
+    with open(tmp_path / "a.jpg", "wb") as file:
+        file.truncate(1 << 40)
+    hashes = Hasher(FakeClock())
+    reading = asyncio.create_task(hashes.fingerprint(source_of(tmp_path, "a.jpg")))
+    await asyncio.sleep(0.05)
+    await hashes.close()
+    with pytest.raises(SourceNotReady):
+        await asyncio.wait_for(reading, 5)
