@@ -69,7 +69,7 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
     with damage.told(source, row):
         boxes = jp2_boxes.read(source) if row.name == "JPEG2000" else jp2_boxes.Told()
         # Not `Image.open`, which keeps to itself why a plugin refuses a file.
-        factory = _factory(row, rules)
+        factory = _factory(source, row, rules)
         picture = factory(source.head_stream() if alone else source.stream(), "")
         size = Size(*picture.size)
         _check_pixels(source, size, rules)
@@ -94,7 +94,10 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
         return header, Undecoded(picture)
 
 
-def _factory(row: Format, rules: NormaliseRules) -> Callable[..., Image.Image]:
+def _factory(source: Source, row: Format, rules: NormaliseRules) -> Callable[..., Image.Image]:
+    def check(size: Size) -> None:
+        _check_pixels(source, size, rules)
+
     # Imported here: they bring plugins of Pillow, which most workers never need.
     if row.name == "TIFF":
         from ingestor.images.tiff import TiffFile
@@ -104,10 +107,18 @@ def _factory(row: Format, rules: NormaliseRules) -> Callable[..., Image.Image]:
         from ingestor.images.avif import AvifFile
 
         return AvifFile
+    if row.name == "GIF":
+        from ingestor.images.gif import GifFile
+
+        return partial(GifFile, check=check)
     if row.name in ("ICO", "CUR"):
         from ingestor.images.icons import IconFile
 
-        return IconFile
+        return partial(IconFile, check=check)
+    if row.name == "ICNS":
+        from ingestor.images.icns import IcnsFile
+
+        return partial(IcnsFile, check=check)
     if row.name == "SUN":
         from ingestor.images.sun import SunFile
 

@@ -6,9 +6,12 @@ Of several pictures of one size Pillow takes the one of the fewest colours; of c
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import IO
 
-from PIL import IcoImagePlugin, Image
+from PIL import BmpImagePlugin, IcoImagePlugin, Image
+
+from ingestor.policy.sizing import Size
 
 _ENTRY = struct.Struct("<4B2H2I")
 _HEAD_BYTES = 26
@@ -20,11 +23,18 @@ _OLD_HEADER_BYTES, _HEADER_BYTES = 12, range(40, 125)
 
 
 class IconFile(IcoImagePlugin.IcoImageFile):
-    """Pillow's icon, of one picture; a cursor is one with a hot spot where an icon has its depth."""
+    """Pillow's icon, of one picture; a cursor is one with a hot spot where an icon has its depth.
+
+    It is decoded the moment it is opened: `check` is called with its size before.
+    """
+
+    def __init__(self, file: IO[bytes], name: str, *, check: Callable[[Size], None]) -> None:
+        self._check = check
+        super().__init__(file, name)
 
     def _open(self) -> None:
         assert self.fp is not None
-        self.ico = _Largest(self.fp)
+        self.ico = _Largest(self.fp, self._check)
         self.info["sizes"] = self.ico.sizes()
         self.size = self.ico.entry[0].dim
         self.load()
@@ -33,8 +43,9 @@ class IconFile(IcoImagePlugin.IcoImageFile):
 class _Largest(IcoImagePlugin.IcoFile):
     """A directory with the largest picture alone; of several of that size, the one of the most colours."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], check: Callable[[Size], None]) -> None:
         self.buf = file
+        self._check = check
         _, kind, count = struct.unpack("<3H", file.read(6))
         directory = file.read(_ENTRY.size * count)
         entries = [
@@ -45,14 +56,24 @@ class _Largest(IcoImagePlugin.IcoFile):
         self.nb_items = 1
 
     def frame(self, idx: int) -> Image.Image:
-        picture = super().frame(idx)
         entry = self.entry[idx]
+        if not _is_bitmap(self.buf, entry.offset):
+            picture = super().frame(idx)
+            self._check(Size(*picture.size))
+            return picture
+        self._check_bitmap(entry)
+        picture = super().frame(idx)
         # Pictures of four bytes a pixel from before there was alpha have zeros there: then the mask counts.
-        if entry.bpp == 32 and picture.mode == "RGBA" and _is_bitmap(self.buf, entry.offset):
+        if entry.bpp == 32 and picture.mode == "RGBA":
             mask = _mask(self.buf, entry.offset, picture.size)
             if mask is not None and not picture.getchannel("A").getbbox():
                 picture.putalpha(mask)
         return picture
+
+    def _check_bitmap(self, entry: IcoImagePlugin.IconHeader) -> None:
+        self.buf.seek(entry.offset)
+        bitmap = BmpImagePlugin.DibImageFile(self.buf)
+        self._check(Size(bitmap.width, bitmap.height // 2))
 
 
 def _entry(file: IO[bytes], told: bytes, *, is_cursor: bool) -> IcoImagePlugin.IconHeader:

@@ -63,6 +63,33 @@ def gif_of(frames: int) -> bytes:
     return data[:start] + data[start:-1] * frames + b";"
 
 
+def gif_frame(side: int, *, disposal: int) -> bytes:
+    control = b"!\xf9\4" + bytes([disposal << 2]) + b"\0\0\0\0"
+    return control + b"," + struct.pack("<4H", 0, 0, side, side) + b"\0\2\2\x4c\1\0"
+
+
+def gif_of_a_pixel(*frames: bytes) -> bytes:
+    """By what its screen is said to be."""
+    return b"GIF89a" + struct.pack("<2H", 1, 1) + b"\x80" + bytes(5) + b"\xff" * 3 + b"".join(frames) + b";"
+
+
+def icon_of(picture: bytes) -> bytes:
+    return struct.pack("<3H4B2H2I", 0, 1, 1, 0, 0, 0, 0, 1, 32, len(picture), 22) + picture
+
+
+def bitmap_claiming(width: int, height: int, *, bits: int) -> bytes:
+    return struct.pack("<IiiHHIIiiII", 40, width, height * 2, 1, bits, 0, 0, 0, 0, 0, 0) + bytes(200)
+
+
+def mac_icon_of(picture: bytes) -> bytes:
+    return struct.pack(">4sI4sI", b"icns", 16 + len(picture), b"ic10", 8 + len(picture)) + picture
+
+
+def jpeg_2000_claiming(side: int) -> bytes:
+    data = kit.saved(kit.quarters(), "JPEG2000", no_jp2=True)
+    return data[:8] + struct.pack(">II", side, side) + data[16:]
+
+
 def tiff_claiming(**values: int) -> bytes:
     """A TIFF whose entries say what the test wants: `width`, `height`, `count` (of strips), `offset`."""
     data = bytearray(kit.saved(kit.quarters(), "TIFF"))
@@ -144,6 +171,29 @@ BOMBS = {
         lambda: b"GIF89a" + struct.pack("<HH", SIDE, SIDE) + kit.saved(kit.quarters(), "GIF")[10:],
         "too_many_pixels",
     ),
+    "a GIF whose frame is of 65535x65535": (
+        lambda: gif_of_a_pixel(gif_frame(SIDE, disposal=2)),
+        "too_many_pixels",
+    ),
+    "a GIF whose frame is of 16000x16000 with nothing in it": (
+        lambda: gif_of_a_pixel(gif_frame(16000, disposal=2)),
+        "decompression_bomb",
+    ),
+    "an icon of 65535x65535": (lambda: icon_of(bitmap_claiming(SIDE, SIDE, bits=24)), "too_many_pixels"),
+    "an icon of 16000x16000 with nothing in it": (
+        lambda: icon_of(bitmap_claiming(16000, 16000, bits=24)),
+        "decompression_bomb",
+    ),
+    "an icon with a PNG of 65535x65535": (lambda: icon_of(huge_png()), "too_many_pixels"),
+    "an icon with a PNG whose header is not its first chunk": (
+        lambda: icon_of((png := huge_png())[:8] + kit.png_chunk(b"tEXt", b"a\0b") + png[8:]),
+        "too_many_pixels",
+    ),
+    "a Mac icon with a PNG of 65535x65535": (lambda: mac_icon_of(huge_png()), "too_many_pixels"),
+    "a Mac icon with a JPEG 2000 of 60000x60000": (
+        lambda: mac_icon_of(jpeg_2000_claiming(60000)),
+        "too_many_pixels",
+    ),
     "a BMP of two billion rows": (
         lambda: (
             (data := kit.saved(kit.quarters(), "BMP"))[:18]
@@ -186,14 +236,7 @@ BOMBS = {
         lambda: struct.pack(">8I", 0x59A66A95, 0xFFFFFFFF, 0xFFFFFFFF, 24, 100, 1, 0, 0) + bytes(200),
         None,
     ),
-    "a JPEG 2000 of 60000x60000": (
-        lambda: (
-            (data := kit.saved(kit.quarters(), "JPEG2000", no_jp2=True))[:8]
-            + struct.pack(">II", 60000, 60000)
-            + data[16:]
-        ),
-        "too_many_pixels",
-    ),
+    "a JPEG 2000 of 60000x60000": (lambda: jpeg_2000_claiming(60000), "too_many_pixels"),
     "a JPEG 2000 of a million tiles": (
         lambda: (
             (data := kit.saved(Image.new("L", (64, 64)), "JPEG2000", no_jp2=True))[:8]
@@ -240,6 +283,18 @@ async def test_a_gif_of_100000_frames_costs_what_its_first_one_costs(tmp_path, a
         (tmp_path / "film.gif").write_bytes(gif_of(100_000))
         payload = await pool.normalise(tmp_path / "film.gif", tmp_path)
         assert "first_frame" in payload.normalised
+        assert peak_megabytes(pool.worker_pids[0]) < MEGABYTES
+    finally:
+        await pool.close()
+
+
+@pytest.mark.parametrize("animation", ["first_frame", "keep"])
+async def test_a_later_frame_of_a_gif_may_claim_anything(tmp_path, animation):
+    pool = ImagePool(NormaliseRules(animation=animation), workers=1)
+    try:
+        (tmp_path / "film.gif").write_bytes(gif_of_a_pixel(gif_frame(1, disposal=1), gif_frame(SIDE, disposal=2)))
+        payload = await pool.normalise(tmp_path / "film.gif", tmp_path)
+        assert (payload.width_px, payload.height_px) == (1, 1)
         assert peak_megabytes(pool.worker_pids[0]) < MEGABYTES
     finally:
         await pool.close()

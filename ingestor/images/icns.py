@@ -1,0 +1,47 @@
+"""Mac icons: what stands inside one is a file of its own, which may be of any size, whatever the icon tells."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import IO
+
+from PIL import IcnsImagePlugin, Image, Jpeg2KImagePlugin, PngImagePlugin
+
+from ingestor.policy.sizing import Size
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG_2000 = (b"\xff\x4f\xff\x51", b"\r\n\x87\n", b"\0\0\0\x0cjP  \r\n\x87\n")
+"""As Pillow knows them."""
+
+
+class IcnsFile(IcnsImagePlugin.IcnsImageFile):
+    """Pillow's icon; `check` is called with the sizes of the files inside that it would decode."""
+
+    def __init__(self, file: IO[bytes], name: str, *, check: Callable[[Size], None]) -> None:
+        self._check = check
+        super().__init__(file, name)
+
+    def _open(self) -> None:
+        super()._open()
+        for start, length in self._best():
+            if (picture := _opened(self.icns.fobj, start, length)) is not None:
+                self._check(Size(*picture.size))
+
+    def _best(self) -> Iterator[tuple[int, int]]:
+        """Where those of the largest size lie; Pillow opens all of them."""
+        for kind, _ in self.icns.SIZES[self.best_size]:
+            if kind in self.icns.dct:
+                yield self.icns.dct[kind]
+
+
+def _opened(file: IO[bytes], start: int, length: int) -> Image.Image | None:
+    """Not decoded; None for what is neither PNG nor JPEG 2000, and is no larger than it tells."""
+    file.seek(start)
+    head = file.read(12)
+    file.seek(start)
+    if head.startswith(_PNG):
+        return PngImagePlugin.PngImageFile(file)
+    if head.startswith(_JPEG_2000):
+        return Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(file.read(length)))
+    return None
