@@ -61,7 +61,7 @@ class _Largest(IcoImagePlugin.IcoFile):
             picture = super().frame(idx)
             self._check(Size(*picture.size))
             return picture
-        self._check_bitmap(entry)
+        self.entry[idx] = self._with_length(entry)
         picture = super().frame(idx)
         # Pictures of four bytes a pixel from before there was alpha have zeros there: then the mask counts.
         if entry.bpp == 32 and picture.mode == "RGBA":
@@ -70,10 +70,16 @@ class _Largest(IcoImagePlugin.IcoFile):
                 picture.putalpha(mask)
         return picture
 
-    def _check_bitmap(self, entry: IcoImagePlugin.IconHeader) -> None:
+    def _with_length(self, entry: IcoImagePlugin.IconHeader) -> IcoImagePlugin.IconHeader:
+        """The same bitmap with the length that it has: its mask is looked for from its end, and directories lie."""
         self.buf.seek(entry.offset)
         bitmap = BmpImagePlugin.DibImageFile(self.buf)
-        self._check(Size(bitmap.width, bitmap.height // 2))
+        width, height = bitmap.width, bitmap.height // 2
+        self._check(Size(width, height))
+        coder, _, pixels_at, told = bitmap.tile[0]
+        if coder != "raw" or not isinstance(told, tuple):
+            return entry
+        return entry._replace(size=pixels_at - entry.offset + (told[1] + _mask_row_bytes(width)) * height)
 
 
 def _entry(file: IO[bytes], told: bytes, *, is_cursor: bool) -> IcoImagePlugin.IconHeader:
@@ -119,10 +125,14 @@ def _is_bitmap(file: IO[bytes], offset: int) -> bool:
     return not file.read(len(_PNG)).startswith(_PNG)
 
 
+def _mask_row_bytes(width: int) -> int:
+    return (width + 31) // 32 * 4
+
+
 def _mask(file: IO[bytes], offset: int, size: tuple[int, int]) -> Image.Image | None:
     """What is shown of a bitmap of 32 bits, by its mask; None where there is none."""
     width, height = size
-    row_bytes = (width + 31) // 32 * 4
+    row_bytes = _mask_row_bytes(width)
     file.seek(offset)
     (header_bytes,) = struct.unpack("<I", file.read(4))
     file.seek(offset + header_bytes + width * height * 4)

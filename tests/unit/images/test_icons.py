@@ -26,6 +26,11 @@ def directory(kind: int, *pictures: tuple[int, int, bytes]) -> bytes:
     return head + body
 
 
+def with_length(data: bytes, length: int) -> bytes:
+    """A directory of one picture that tells of another length."""
+    return data[:14] + struct.pack("<I", length) + data[18:]
+
+
 def bitmap(bits: int, *, alpha: int = 255, masked: bool = False) -> bytes:
     """The quarters, or stripes of black and white for 1 bit; `masked`: without their right half."""
     row_bytes = (SIDE + 31) // 32 * 4
@@ -82,6 +87,13 @@ def test_sides_beyond_what_the_directory_can_say_are_compared_too(made_fit, kind
 def test_what_the_mask_hides_is_clear(made_fit, kind, bits, alpha):
     data = directory(kind, (SIDE, bits, bitmap(bits, alpha=alpha, masked=True)))
     assert_right_half_is_clear(shown(made_fit(data)))
+
+
+@pytest.mark.parametrize("kind", [ICON, CURSOR])
+@pytest.mark.parametrize("length", [0, 8, 1_000_000])
+def test_the_mask_lies_behind_the_picture_whatever_the_directory_tells_of_its_length(made_fit, kind, length):
+    data = directory(kind, (SIDE, 24, bitmap(24, masked=True)))
+    assert_right_half_is_clear(shown(made_fit(with_length(data, length))))
 
 
 def test_alpha_goes_before_the_mask(made_fit):
