@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
 from ingestor.images import code_points, curves, srgb
+from ingestor.images import icc as icc_file
 from ingestor.images.headers import Header
 from ingestor.images.samples import Picture, Samples
 
@@ -250,8 +251,10 @@ def _by_profile(image: Image.Image, icc: bytes) -> tuple[Image.Image, bool, list
         raise ValueError("it is for grey pictures, and this one is not")
     if space != _SPACES.get(image.mode):
         raise ValueError(f"it is for {space}, and the picture is {image.mode}")
-    if space == "RGB" and _is_srgb(profile):
-        return image, False, []
+    if space == "RGB":
+        icc_file.check_primaries(icc)
+        if _is_srgb(profile):
+            return image, False, []
     return _transformed(image, profile), True, []
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ingestor.images import code_points, srgb
+from ingestor.images import icc as icc_file
 from ingestor.images.headers import Header
 
 STEPS_MAY_SHOW = "its colours are stored by a steep curve, of which only 8 bits could be read: shadows may show steps"
@@ -72,14 +73,15 @@ def own_gamma(header: Header) -> float | None:
 def of_profile(icc: bytes) -> Curves | None:
     """Those of a profile of primaries, or of grey. One by tables of colours is left to the colour library."""
     try:
-        tags = _tags(icc)
+        icc_file.check_primaries(icc)
+        tags = icc_file.tags(icc)
         names = {b"RGB ": (b"r", b"g", b"b"), b"GRAY": (b"k",)}.get(icc[16:20])
         if names is None or icc[20:24] != b"XYZ " or any(name.startswith(b"A2B") for name in tags):
             return None
         light = [_light(tags[name + b"TRC"]) for name in names]
         colours = [tags[name + b"XYZ"] for name in names] if len(names) == 3 else []
     except (struct.error, LookupError, ValueError, ArithmeticError):
-        return None  # what is wrong with it, the colour library says
+        return None  # what is wrong with it is said where colours are converted
     if not all(np.isfinite(one).all() and _is_steep(one) for one in light):
         return None
     return Curves(
@@ -97,15 +99,7 @@ def _is_steep(light: np.ndarray) -> bool:
     return 0.0 < half < 1.0 and bool(np.log(half) / np.log(0.5) < _STEEP_GAMMA)
 
 
-# -- ICC.1:2010, 7 and 10 --------------------------------------------------------------------------------
-
-
-def _tags(icc: bytes) -> dict[bytes, bytes]:
-    (count,) = struct.unpack_from(">I", icc, 128)
-    if count > 100:
-        raise ValueError("more tags than there are")
-    told = (struct.unpack_from(">4s2I", icc, 132 + 12 * place) for place in range(count))
-    return {name: icc[at : at + size] for name, at, size in told}
+# -- ICC.1:2010, 10 --------------------------------------------------------------------------------
 
 
 def _light(curve: bytes) -> np.ndarray:

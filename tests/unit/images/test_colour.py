@@ -117,6 +117,54 @@ def test_a_profile_that_cannot_be_used_is_left_out_with_a_warning(made_fit, prof
         assert kit.close(kit.corners(image), kit.QUADRANTS, 3)
 
 
+ZERO = (0.0, 0.0, 0.0)
+RED, GREEN, BLUE = kit.SRGB
+IMPOSSIBLE = {
+    "one colour alone": ((ZERO, (0.0, 0.5, 0.0), ZERO), "three colours"),
+    "two of one colour": ((RED, GREEN, GREEN), "three colours"),
+    "too dark": (tuple(tuple(value / 8 for value in primary) for primary in kit.SRGB), "white"),
+    "nothing but yellow": ((RED, GREEN, tuple(value / 16 for value in BLUE)), "white"),
+}
+
+
+@pytest.mark.parametrize("gamma", [1.0, 2.2])
+@pytest.mark.parametrize("what", IMPOSSIBLE)
+def test_a_profile_whose_primaries_cannot_be_meant_is_left_out_with_a_warning(made_fit, what, gamma):
+    primaries, told = IMPOSSIBLE[what]
+    profile = kit.rgb_profile(primaries, gamma)
+    small, deep = kit.saved(kit.quarters(), "BMP"), kit.tiff(kit.rgb_samples(16).astype(np.uint16), 2)
+    for plain, data in [
+        (small, kit.saved(kit.quarters(), "TIFF", icc_profile=profile)),
+        (deep, kit.tiff_with_profile(deep, profile)),
+    ]:
+        payload = made_fit(data)
+        assert any(told in warning for warning in payload.warnings)
+        assert (shown(payload.file) == shown(made_fit(plain).file)).all()
+
+
+PROPHOTO = ((0.7977, 0.288, 0.0), (0.1352, 0.7119, 0.0001), (0.0313, 0.0001, 0.8249))
+HONEST = {
+    "Display P3": kit.DISPLAY_P3,
+    "Adobe RGB": kit.ADOBE_RGB,
+    "BT.2020": kit.BT2020,
+    "ProPhoto": PROPHOTO,
+    "ACES": ((0.9905, 0.3619, -0.0027), (0.0122, 0.7226, 0.0082), (-0.0385, -0.0845, 0.8194)),
+    "channels swapped": (BLUE, RED, GREEN),
+    "white of D65": ((0.4124, 0.2126, 0.0193), (0.3576, 0.7152, 0.1192), (0.1805, 0.0722, 0.9505)),
+}
+
+
+@pytest.mark.parametrize("gamma", [1.0, 2.2])
+@pytest.mark.parametrize("what", HONEST)
+def test_a_profile_that_is_odd_but_honest_is_used(made_fit, what, gamma):
+    stored = patches()
+    payload = made_fit(kit.saved(stored, "PNG", icc_profile=kit.rgb_profile(HONEST[what], gamma), exif=kit_exif(3)))
+    assert payload.normalised == ("turned", "colour")
+    assert payload.warnings == ()
+    meant = middles(by_hand(np.asarray(stored).astype(float), HONEST[what], gamma))
+    assert np.abs(middles(shown(payload.file))[::-1, ::-1] - meant).max() < 6
+
+
 def test_a_grey_profile_is_used(made_fit):
     values = Image.linear_gradient("L").resize((64, 64))
     data = kit.saved(values, "PNG", icc_profile=kit.grey_profile(1.0))
