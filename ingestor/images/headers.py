@@ -73,6 +73,9 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
         picture = factory(source.head_stream() if alone else source.stream(), "")
         size = Size(*picture.size)
         _check_pixels(source, size, rules)
+        if row.name == "PNG" and picture.mode == "P" and not getattr(picture.palette, "palette", None):
+            # Pillow takes the numbers of colours for shades of grey then; nobody else shows anything.
+            raise SyntaxError("its palette is missing")
         if row.name == "JPEG" and not alone:
             _check_scans(source, size, rules)
         frame = _frame(source) if row.name == "JPEG" else None

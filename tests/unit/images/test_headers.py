@@ -68,3 +68,17 @@ def test_gamma_counts_only_where_nothing_better_is_told(write):
     assert header_of(write, kit.png(kit.rgb_samples(), 8, 2, chunks=[gamma])).gamma == 0.5
     assert header_of(write, kit.png(kit.rgb_samples(), 8, 2, chunks=[srgb, gamma])).gamma is None
     assert header_of(write, kit.jpeg()).gamma is None
+
+
+@pytest.mark.parametrize("made", ["renamed", "empty", "missing", "late"])
+@pytest.mark.parametrize("integrity", ["header", "decode", "strict"])
+def test_numbers_of_colours_without_a_palette_are_no_picture(made_fit, inspected, made, integrity):
+    palette, end = kit.png_chunk(b"PLTE", b"".join(map(bytes, kit.QUADRANTS))), kit.png_chunk(b"IEND", b"")
+    instead = {"renamed": kit.png_chunk(b"pppp", palette[8:-4]), "empty": kit.png_chunk(b"PLTE", b"")}
+    data = kit.palette_png().replace(palette, instead.get(made, b""))
+    if made == "late":
+        data = data.replace(end, palette + end)
+    for run in (made_fit, inspected):
+        with pytest.raises(ImageRejected, match="palette") as caught:
+            run(data, integrity=integrity)
+        assert caught.value.reason == "corrupt"
