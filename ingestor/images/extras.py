@@ -13,6 +13,8 @@ _LEAST_BYTES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9}
 _PACKED = frozenset({b"iCCP", b"zTXt"})
 """A name, a zero, the method of compression, which is 0, and what is compressed (PNG, third edition, 11.3)."""
 _SECOND_PROFILE = "it has more than one iCCP: all but the first were left out"
+_ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
+_BROKEN_ANIMATION = "its animation is damaged, and was left out"
 _ANCILLARY = 0x20
 """In the first letter of a kind: the picture can be shown without it (5.4)."""
 
@@ -24,6 +26,7 @@ def without_damaged_extras(data: bytes) -> tuple[bytes, list[str]]:
     parts: list[bytes] = []
     odd: dict[str, None] = {}
     at, has_profile = 0, False
+    moves_as_told = _moves_as_told(data)
     for chunk in chunks.of_png(data):
         if chunk.end + chunks.PNG_CHECKSUM_BYTES > len(data):
             break
@@ -31,6 +34,8 @@ def without_damaged_extras(data: bytes) -> tuple[bytes, list[str]]:
         if warning is None and chunk.kind == b"iCCP":
             # Viewers go by the first, Pillow by the last.
             warning, has_profile = (_SECOND_PROFILE if has_profile else None), True
+        if not moves_as_told and chunk.kind in _ANIMATION:
+            warning = _BROKEN_ANIMATION
         if warning is not None:
             parts.append(data[at : chunk.begin - chunks.HEAD_BYTES])
             at = chunk.end + chunks.PNG_CHECKSUM_BYTES
@@ -38,6 +43,14 @@ def without_damaged_extras(data: bytes) -> tuple[bytes, list[str]]:
         if chunk.kind == b"IEND":
             break
     return (b"".join([*parts, data[at:]]), list(odd)) if odd else (data, [])
+
+
+def _moves_as_told(data: bytes) -> bool:
+    """Whether no frame of an animation comes before it is said where it belongs: then viewers show the picture that
+    stands beside it, and Pillow nothing at all.
+    """
+    first = next((chunk.kind for chunk in chunks.of_png(data) if chunk.kind in (b"fcTL", b"fdAT", b"IEND")), b"IEND")
+    return first != b"fdAT"
 
 
 def _damage(data: bytes, chunk: Chunk) -> str | None:

@@ -115,6 +115,28 @@ def test_of_more_than_one_profile_the_first_one_is_taken(made_fit):
     assert payload.file.read_bytes() == png_with(first)
 
 
+def without_chunks(data: bytes, kind: bytes) -> bytes:
+    for chunk in reversed(list(chunks.of_png(data))):
+        if chunk.kind == kind:
+            data = data[: chunk.begin - chunks.HEAD_BYTES] + data[chunk.end + chunks.PNG_CHECKSUM_BYTES :]
+    return data
+
+
+@pytest.mark.parametrize("animation", ["first_frame", "keep", "reject"])
+def test_frames_that_are_nowhere_to_be_shown_leave_the_picture_beside_them(made_fit, animation):
+    data = without_chunks(kit.animation("PNG"), b"fcTL")
+    payload = made_fit(data, animation=animation)
+    assert payload.warnings == ("its animation is damaged, and was left out",)
+    assert payload.normalised == ("mended",)
+    assert payload.file.read_bytes() == without_chunks(without_chunks(data, b"fdAT"), b"acTL")
+    with Image.open(payload.file) as image:
+        assert kit.close(kit.corners(image), kit.QUADRANTS, 0)
+
+
+def test_an_animation_that_is_whole_is_kept(made_fit):
+    assert made_fit(kit.animation("PNG"), animation="keep").is_source
+
+
 @pytest.mark.parametrize("kind", [b"tRNS", b"IDAT"])
 @pytest.mark.parametrize("integrity", ["strict", "decode"])
 def test_a_chunk_of_the_picture_is_never_left_out(made_fit, kind, integrity):
