@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -320,7 +320,13 @@ class Ledger(Outbox, Protocol):
         """
 
     async def forsaken(self, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
-        """Each content with a live id that was found in one of the folders, and whose every source is gone."""
+        """Each content with a live id that was found in one of the folders, and whose every source is gone.
+
+        Not while a file with as many bytes as one of those is in line in any folder: it may be that one.
+        """
+
+    async def sizes_in_line(self, among: Set[int]) -> Set[int]:
+        """Those of the sizes `among` that a file has which is in line, and whose bytes nobody has read yet."""
 
     async def vanished(self, folders: Sequence[str], after_seq: int) -> tuple[Sequence[tuple[str, str]], int]:
         """Each (folder, path) that was missed by the history above `after_seq`, and the number of its last entry.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -156,13 +156,29 @@ def renewable(
     return [(ContentId(row.content_id), row.expires_at) for row in connection.execute(statement)]
 
 
+_LINE = sources.alias()
+# What waits for a renewal has been read before.
+_SIZES_IN_LINE = select(_LINE.c.size_bytes).where(
+    _LINE.c.state == SourceState.WAITING, _LINE.c.lane != int(Lane.RENEWAL)
+)
+
+
+def sizes_in_line(connection: Connection, among: Set[int]) -> Set[int]:
+    """Those of the sizes `among` that a file has which is in line, and whose bytes nobody has read yet."""
+    return among & set(connection.execute(_SIZES_IN_LINE.distinct()).scalars())
+
+
 def forsaken(connection: Connection, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
-    """Each content with a live id that was found in one of the folders, and whose every source is gone."""
+    """Each content with a live id that was found in one of the folders, and whose every source is gone.
+
+    Not while a file with as many bytes as one of those is in line in any folder: it may be that one under a new name.
+    """
     of_it = sources.c.content_id == uploads.c.content_id
     statement = select(uploads.c.content_id, uploads.c.file_id).where(
         uploads.c.state.in_(HAS_LIVE_ID),
         exists().where(of_it, sources.c.folder.in_(folders), sources.c.reason == VANISHED),
         ~exists().where(of_it, or_(sources.c.reason.is_(None), sources.c.reason != VANISHED)),
+        ~exists().where(of_it, sources.c.size_bytes.in_(_SIZES_IN_LINE)),
     )
     return [(ContentId(row.content_id), FileId(row.file_id)) for row in connection.execute(statement)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -223,6 +223,9 @@ class SqlLedger(SqlOutbox):
         self, folders: Sequence[str], before: datetime, *, ended: bool = False
     ) -> Sequence[tuple[ContentId, datetime]]:
         return await self._read(reads.renewable, folders, before, ended=ended)
+
+    async def sizes_in_line(self, among: Set[int]) -> Set[int]:
+        return await self._read(reads.sizes_in_line, among)
 
     async def forsaken(self, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:
         return await self._read(reads.forsaken, folders)

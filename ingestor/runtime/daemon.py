@@ -213,9 +213,11 @@ class Daemon:
             return []
         deletions = Deletions(
             folders,
+            served=self._parts.drop_folders(),
             ledger=tools.ledger,
             manifest=tools.manifest,
             api=tools.api,
+            flights=tools.flights,
             clock=tools.clock,
             observer=tools.observer,
         )

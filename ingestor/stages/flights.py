@@ -15,6 +15,10 @@ class Flights:
     def __init__(self) -> None:
         self._locks: dict[ContentId, tuple[asyncio.Lock, int]] = {}
 
+    def is_up(self, content_id: ContentId) -> bool:
+        """Whether somebody here holds the content, or waits for it."""
+        return content_id in self._locks
+
     @contextlib.asynccontextmanager
     async def alone(self, content_id: ContentId) -> AsyncIterator[None]:
         """Hold the content for the block; locks are kept only while somebody wants them."""

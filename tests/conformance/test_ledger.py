@@ -830,6 +830,25 @@ async def test_an_id_whose_renewal_lost_its_file_can_be_purged(ledger: Ledger, w
     assert [line["event"] for line in await walk.lines()] == ["uploaded", "purged", "renewed", "purged"]
 
 
+async def test_what_waits_with_as_many_bytes_may_be_what_is_gone(ledger: Ledger, walk: Walk) -> None:
+    promised = await walk.uploaded(A, ONE)
+    await walk.uploaded(B, content(2))
+    await ledger.miss("inbox", "a", ["b.jpg"], "gone")
+    forsaken = [(ONE.content_id, promised.file_id)]
+    assert await ledger.forsaken(["inbox"]) == forsaken
+    other = sighting("new.jpg", folder="other")
+    identity = replace(other.source.identity, size_bytes=11)
+    await walk.taken(replace(other, source=replace(other.source, identity=identity)))
+    assert await ledger.forsaken(["inbox"]) == forsaken, "it has more bytes"
+    assert await ledger.want_renewal(content(2).content_id, None)
+    assert await ledger.forsaken(["inbox"]) == forsaken, "what is to be renewed has been read"
+    await walk.taken(other)
+    assert await ledger.forsaken(["inbox"]) == []
+    await ledger.enter(other.source, "c", content(3))
+    await ledger.finish(other.source, None)
+    assert await ledger.forsaken(["inbox"]) == forsaken, "it was something else"
+
+
 async def test_an_id_is_good_while_its_successor_is_waited_for(ledger: Ledger, walk: Walk, clock: FakeClock) -> None:
     await walk.uploaded(B, content(2))
     await begun_renewal(ledger, walk)

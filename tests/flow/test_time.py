@@ -188,3 +188,21 @@ async def test_what_a_deleted_file_had_before_goes_too_but_not_what_a_renamed_on
         await until(lambda: live() == len(everything - theirs), 40)
         assert await home.at_api() == everything - theirs
         assert await running.stop() == 0
+
+
+@pytest.mark.parametrize("watch", ["native", "poll"])
+async def test_a_renamed_image_keeps_its_id_where_deletions_reach_the_api(home: Home, watch: str) -> None:
+    home.settings["folders"][0] |= {"on_source_delete": "purge", "rescan": "300ms", "settle": "7s", "watch": watch}
+    home.save()
+    (home.inbox / "one.jpg").write_bytes(jpeg(1))
+    async with home.watching() as running:
+        await home.until_listed({"one.jpg"})
+        before = home.present()["one.jpg"]["file_id"]
+        (home.inbox / "one.jpg").rename(home.inbox / "two.jpg")
+        await home.until_listed({"two.jpg"})
+        assert home.present()["two.jpg"]["file_id"] == before
+        assert home.present()["one.jpg"]["event"] == "uploaded"
+        (home.inbox / "two.jpg").unlink()
+        await until(lambda: home.present()["two.jpg"]["event"] == "purged", 60)
+        assert await running.stop() == 0
+    assert home.sandbox.stats()["created_total"] == 1
