@@ -182,7 +182,7 @@ async def test_what_a_deleted_file_had_before_goes_too_but_not_what_a_renamed_on
         theirs = {one["gone.jpg"] for one in (first, second, third)}
         await until(lambda: live() == len(everything - theirs), 40)
         assert await home.at_api() == everything - theirs
-        assert home.present()["gone.jpg"]["event"] == "purged"
+        await until(lambda: home.present()["gone.jpg"]["event"] == "purged")
         (home.inbox / "elsewhere.jpg").unlink()
         theirs |= {one["moved.jpg"] for one in (first, second, third)}
         await until(lambda: live() == len(everything - theirs), 40)
