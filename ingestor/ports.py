@@ -219,9 +219,6 @@ class Ledger(Outbox, Protocol):
     async def count_waiting(self, batch: str | None = None, folders: Sequence[str] | None = None) -> int:
         """How many paths are in line."""
 
-    async def count_done(self, folder: str) -> int:
-        """How many paths of a folder are done with."""
-
     async def shift_line(self, seconds: float) -> None:
         """Everyone's turn comes so much later (negative: earlier): the clock that had set it was wrong."""
 

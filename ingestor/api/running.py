@@ -103,7 +103,7 @@ async def _check_expiry(settings: Settings, selections: Sequence[Selection], led
 
     clock = SystemClock()
     supply = supply_of(settings.api.quota, await ledger.fact(UPLOAD_QUOTA_FACT), clock.now())
-    why = await would_expire(selections, ledger, clock, supply)
+    why = await would_expire(settings, selections, clock, supply)
     if why is not None:
         raise UsageError(f"{why}; take fewer, or pass allow_expiry=True")
 

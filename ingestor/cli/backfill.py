@@ -123,7 +123,7 @@ async def _check_expiry(settings: Settings, selections: Sequence[Selection], led
 
     clock = SystemClock()
     supply = supply_of(settings.api.quota, await ledger.fact(UPLOAD_QUOTA_FACT), clock.now())
-    why = await would_expire(selections, ledger, clock, supply)
+    why = await would_expire(settings, selections, clock, supply)
     if why is None:
         return
     if sys.stdin.isatty() and sys.stderr.isatty():

@@ -86,15 +86,6 @@ def count_waiting(connection: Connection, batch: str | None, folders: Sequence[s
     return number
 
 
-def count_done(connection: Connection, folder: str) -> int:
-    """How many paths of a folder are done with."""
-    statement = (
-        select(func.count()).select_from(sources).where(sources.c.state == SourceState.DONE, sources.c.folder == folder)
-    )
-    number: int = connection.execute(statement).scalar_one()
-    return number
-
-
 def _in_line(batch: str | None, folders: Sequence[str] | None) -> list[Any]:
     conditions: list[Any] = [sources.c.state == SourceState.WAITING]
     if batch is not None:

@@ -110,9 +110,6 @@ class SqlLedger(SqlOutbox):
     async def count_waiting(self, batch: str | None = None, folders: Sequence[str] | None = None) -> int:
         return await self._read(reads.count_waiting, batch, folders)
 
-    async def count_done(self, folder: str) -> int:
-        return await self._read(reads.count_done, folder)
-
     async def shift_line(self, seconds: float) -> None:
         await self._write(line.shift_line, timedelta(seconds=seconds))
 

@@ -7,13 +7,17 @@ import os
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
 
+from ingestor.ledger import LedgerReader
+from ingestor.model import Sighting
 from ingestor.policy.forecast import Supply, forecast
 from ingestor.policy.intake import Intake, intake_of
 from ingestor.policy.renewing import RENEWS, cannot_be_kept
-from ingestor.ports import Clock, Ledger
+from ingestor.ports import Clock
 from ingestor.runtime.backfill import Selection
-from ingestor.settings import FolderSettings
-from ingestor.stages.discover import DropFolder
+from ingestor.runtime.opening import read_ledger
+from ingestor.runtime.planning import Planner
+from ingestor.settings import FolderSettings, Settings
+from ingestor.stages.discover import DropFolder, Piece
 
 
 async def too_many_to_renew(folders: Sequence[FolderSettings], per_minute: float) -> str | None:
@@ -23,15 +27,20 @@ async def too_many_to_renew(folders: Sequence[FolderSettings], per_minute: float
     return cannot_be_kept(images, per_minute)
 
 
-async def would_expire(selections: Sequence[Selection], ledger: Ledger, clock: Clock, supply: Supply) -> str | None:
-    """Why ids of a run over these would end before its last upload; None if they would not."""
+async def would_expire(settings: Settings, selections: Sequence[Selection], clock: Clock, supply: Supply) -> str | None:
+    """Why ids of a run over these would end before its last upload; None if they would not.
+
+    The number is that of `plan`, but for images that turn out to be bad: they count, since none is opened for it.
+    """
     # The cheapest question first: names alone are counted in a fifth of the time that it takes to judge them.
     for count in (_files, _images):
-        if forecast(sum([await _at_most(selection, ledger, count) for selection in selections]), supply).fits:
+        if forecast(sum([await _at_most(selection, count) for selection in selections]), supply).fits:
             return None
-    uploads = 0
-    for selection in selections:
-        uploads += await _wanted(selection, ledger, clock)
+    async with read_ledger(settings) as books:
+        if forecast(sum([await _wanted(selection, books, clock) for selection in selections]), supply).fits:
+            return None
+        # Some of them may have the same bytes, which is seen only by reading those of the same size.
+        uploads = (await Planner(selections, books=books, images=None, clock=clock).run()).to_upload
     what = forecast(uploads, supply)
     if what.fits:
         return None
@@ -46,13 +55,10 @@ async def would_expire(selections: Sequence[Selection], ledger: Ledger, clock: C
 Count = Callable[[DropFolder, str], int]
 
 
-async def _at_most(selection: Selection, ledger: Ledger, count: Count) -> int:
-    """How many uploads a selection can cost, without asking about each file."""
-    if selection.only is not None:
-        directories, files = _parts(selection)
-        return len(files) + sum([await asyncio.to_thread(count, selection.folder, inside) for inside in directories])
-    found = await asyncio.to_thread(count, selection.folder, "")
-    return max(0, found - await ledger.count_done(selection.folder.name))
+async def _at_most(selection: Selection, count: Count) -> int:
+    """How many uploads a selection can cost, whatever is known of its files."""
+    directories, files = _parts(selection)
+    return len(files) + sum([await asyncio.to_thread(count, selection.folder, inside) for inside in directories])
 
 
 def _parts(selection: Selection) -> tuple[list[str], list[str]]:
@@ -82,16 +88,25 @@ def _listings(folder: DropFolder, inside: str) -> Iterator[tuple[str, list[str]]
         yield prefix, files
 
 
-async def _wanted(selection: Selection, ledger: Ledger, clock: Clock) -> int:
+async def _wanted(selection: Selection, books: LedgerReader, clock: Clock) -> int:
     """How many files a run would take; each that is named by itself counts."""
     folder = selection.folder
     directories, files = _parts(selection)
     count = len(files)
     for directory in directories:
         async for piece in folder.pieces(directory):
-            names = [posixpath.basename(sighting.source.path) for sighting in piece.sightings]
-            known = await ledger.known(folder.name, piece.directory, None if piece.whole else names)
-            for name, sighting in zip(names, piece.sightings, strict=True):
+            strangers = await _strangers(folder, piece, books)
+            names = [posixpath.basename(sighting.source.path) for sighting in strangers]
+            known = await books.known(folder.name, piece.directory, names) if names else {}
+            for name, sighting in zip(names, strangers, strict=True):
                 intake = intake_of(known.get(name), sighting, clock.now(), revive=True)
                 count += intake in (Intake.TAKE, Intake.IN_LINE)
     return count
+
+
+async def _strangers(folder: DropFolder, piece: Piece, books: LedgerReader) -> Sequence[Sighting]:
+    """All but those that are as they were when they were uploaded, by an id that is good still."""
+    if not piece.marks.by_name:
+        return piece.sightings
+    compared = await books.compare(folder.name, piece.directory, piece.marks, whole=piece.whole)
+    return piece.named(compared.strangers)

@@ -10,7 +10,7 @@ SLOWEST = {"burst": 1, "per_minute": 1}
 
 def fill(home: Home, count: int) -> None:
     for number in range(count):
-        (home.inbox / f"{number}.jpg").write_bytes(b"x")
+        (home.inbox / f"{number}.jpg").write_bytes(str(number).encode())
 
 
 async def test_a_backfill_whose_ids_would_end_before_it_does_is_refused(home: Home) -> None:
@@ -32,7 +32,7 @@ async def test_files_that_are_no_images_do_not_count(home: Home) -> None:
     home.settings["api"]["quota"] = SLOWEST
     home.save()
     for number in range(1500):
-        (home.inbox / f"{number}.txt").write_bytes(b"x")
+        (home.inbox / f"{number}.txt").write_bytes(str(number).encode())
     fill(home, 1)
     ran = await home.run("backfill", "--json")
     assert ran.code == 3

@@ -150,7 +150,7 @@ async def test_more_than_the_quota_can_keep_alive_is_refused_unless_it_is_meant(
     home.settings["api"]["quota"] = {"burst": 1, "per_minute": 1}
     home.save()
     for number in range(1600):
-        (home.inbox / f"{number}.jpg").touch()
+        (home.inbox / f"{number}.jpg").write_bytes(str(number).encode())
     with pytest.raises(UsageError, match="allow_expiry=True"):
         await backfill(home.config)
 
