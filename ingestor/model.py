@@ -330,6 +330,8 @@ class Known:
     reason: str | None
     message: str | None
     request_id: str | None
+    content_id: ContentId | None = None
+    """What was last found under the path; of one that waits, perhaps not what is there now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@
     next_expiry_at, next_attempt_at   of ids that are good; of paths that wait
     quota                             left, capacity, per_minute, learned (by an answer), exact (false: per_minute is a
                                       guess), held_seconds, others_spending, largest_alive_set
-    renewals                          null where no folder renews, else images (in such folders), most (that the quota
-                                      keeps alive), problem (why that is too many, in words, or null)
+    renewals                          null where no folder renews, else images (different ones with a good id and a
+                                      source in such folders), most (that the quota keeps alive), problem (why
+                                      that is too many, in words, or null)
     api                               is_open (true: paused), reason, message, since, next_probe_at; null: unknown
     waiting_for                       what holds everything up, in words, or null
     clock_slow_seconds                how far this machine's clock is behind the API's; instants are corrected for it
@@ -50,7 +51,7 @@ from ingestor.settings.checking import folder_mistakes
 async def standing(settings: Settings) -> dict[str, Any]:
     """How everything stands now. Raises `LedgerUnreadable`."""
     async with ledger_if_any(settings) as ledger:
-        found = await _asked(ledger) if ledger is not None else _NOTHING
+        found = await _asked(ledger, settings) if ledger is not None else _NOTHING
     now = SystemClock().now()
     who = holder(settings)
     told = _mapping(found["facts"].get(RUNTIME_FACT))
@@ -71,7 +72,7 @@ async def standing(settings: Settings) -> dict[str, Any]:
         "next_expiry_at": rfc3339(_first(stand.next_expiry_at for stand in stands)),
         "next_attempt_at": rfc3339(_first(stand.next_attempt_at for stand in stands)),
         "quota": {**supply_numbers(supply), **(_left_now(told) if who else {})},
-        "renewals": _renewals(settings, stands, supply),
+        "renewals": _renewals(found["kept_alive"], supply) if _renewing(settings) else None,
         # What a daemon that is gone waited for, nobody waits for any more.
         "api": (_mapping(told.get("api")) or None) if who else None,
         "waiting_for": told.get("waiting_for") if who else None,
@@ -85,17 +86,20 @@ _NOTHING: Mapping[str, Any] = {
     "stands": (),
     "quarantines": (),
     "live_ids": 0,
+    "kept_alive": 0,
     "facts": {},
     "pending_deliveries": 0,
     "machines": None,
 }
 
 
-async def _asked(ledger: LedgerReader) -> Mapping[str, Any]:
+async def _asked(ledger: LedgerReader, settings: Settings) -> Mapping[str, Any]:
+    renewing = _renewing(settings)
     return {
         "stands": await ledger.stands(),
         "quarantines": await ledger.quarantines(),
         "live_ids": await ledger.live_ids(),
+        "kept_alive": await ledger.kept_alive(renewing) if renewing else 0,
         "facts": await ledger.facts(),
         "pending_deliveries": await ledger.pending_deliveries(),
         "machines": await ledger.machines(),
@@ -108,12 +112,11 @@ def _left_now(told: Mapping[str, Any]) -> Mapping[str, int]:
     return {"left": left} if isinstance(left, int) else {}
 
 
-def _renewals(settings: Settings, stands: Sequence[Stand], supply: Supply) -> Mapping[str, Any] | None:
-    names = {folder.name for folder in settings.folders if folder.renew == RENEWS}
-    if not names:
-        return None
-    alive = ("waiting", "sending", "renewing", "live")
-    images = sum(stand.number for stand in stands if stand.folder in names and stand.state in alive)
+def _renewing(settings: Settings) -> list[str]:
+    return [folder.name for folder in settings.folders if folder.renew == RENEWS]
+
+
+def _renewals(images: int, supply: Supply) -> Mapping[str, Any]:
     return {
         "images": images,
         "most": most_kept_alive(supply.per_minute),

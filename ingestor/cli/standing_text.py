@@ -10,7 +10,7 @@ from ingestor.cli.machines_text import print_machines
 from ingestor.cli.supply import supply_words
 from ingestor.cli.tables import Cell, Column, facts, heading, table, text
 from ingestor.observe.instants import parsed, relative, when
-from ingestor.observe.wording import in_words, number
+from ingestor.observe.wording import counted, in_words, number
 from ingestor.policy.formats import REASONS
 
 Status = Mapping[str, Any]
@@ -57,8 +57,8 @@ def _renewals(renewals: Mapping[str, Any] | None) -> list[tuple[str, object]]:
         return []
     if renewals["problem"]:
         return [("renewals", Cell(renewals["problem"], "bold red"))]
-    images, most = number(renewals["images"]), number(renewals["most"])
-    return [("renewals", f"{images} images are kept alive, of {most} that this quota can renew")]
+    images = counted(renewals["images"], "different image")
+    return [("renewals", f"{images} kept alive, of {number(renewals['most'])} that this quota can renew")]
 
 
 def _clock(slow_seconds: float) -> str:

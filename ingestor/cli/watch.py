@@ -131,6 +131,6 @@ async def _check_capacity(settings: Settings, ledger: Ledger) -> None:
     from ingestor.runtime.system_clock import SystemClock
 
     supply = supply_of(settings.api.quota, await ledger.fact(UPLOAD_QUOTA_FACT), SystemClock().now())
-    why = await too_many_to_renew(settings.folders, supply.per_minute)
+    why = await too_many_to_renew(settings.folders, ledger, supply.per_minute)
     if why is not None:
         raise UsageError(f"{settings.source_file}: {why}")

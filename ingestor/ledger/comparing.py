@@ -39,6 +39,7 @@ _KNOWN = (
         sources.c.reason,
         sources.c.message,
         sources.c.request_id,
+        sources.c.content_id,
         uploads.c.state.label("upload_state"),
         uploads.c.expires_at,
     )
@@ -67,6 +68,7 @@ def known(connection: Connection, folder: str, directory: str, names: Sequence[s
             reason=row.reason,
             message=row.message,
             request_id=row.request_id,
+            content_id=row.content_id,
         )
         for row in rows
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, case, func, literal, null, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, case, exists, func, literal, null, or_, select
 
 from ingestor.ledger.reads import _JOINED, _history
 from ingestor.ledger.rows import VANISHED, join_path, ledger_entry, split_path
@@ -164,6 +164,26 @@ def live_ids(connection: Connection, now: datetime) -> int:
         select(func.count())
         .select_from(uploads)
         .where(uploads.c.state.in_((State.LIVE, State.RENEWING)), uploads.c.expires_at > now)
+    )
+    number: int = connection.execute(statement).scalar_one()
+    return number
+
+
+def kept_alive(connection: Connection, folders: Sequence[str], now: datetime) -> int:
+    """From the ids on: those that are good at once are bounded by the quota, the files of a folder by nothing."""
+    has_source = exists().where(
+        sources.c.content_id == uploads.c.content_id,
+        sources.c.folder.in_(folders),
+        sources.c.put_away.is_(None),
+        or_(
+            sources.c.state == SourceState.WAITING,
+            and_(sources.c.state == SourceState.DONE, sources.c.reason.is_(None)),
+        ),
+    )
+    statement = (
+        select(func.count())
+        .select_from(uploads)
+        .where(uploads.c.state.in_((State.LIVE, State.RENEWING)), uploads.c.expires_at > now, has_source)
     )
     number: int = connection.execute(statement).scalar_one()
     return number

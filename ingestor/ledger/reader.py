@@ -93,6 +93,10 @@ class LedgerReader(SqlLedger):
         """How many different ids are good now."""
         return await self._read(overview.live_ids, self._clock.now())
 
+    async def kept_alive(self, folders: Sequence[str]) -> int:
+        """How many different ids are good now, and have a source in one of the folders."""
+        return await self._read(overview.kept_alive, folders, self._clock.now())
+
     async def present_lines(
         self, *, up_to_seq: int, after_seq: int, folder: str | None, limit: int
     ) -> Sequence[HistoryEntry]:

@@ -46,14 +46,18 @@ def most_kept_alive(per_minute: float) -> int:
     return math.floor(per_minute / 60 * SHARE * (ID_SECONDS - MARGIN_SECONDS))
 
 
-def cannot_be_kept(images: int, per_minute: float) -> str | None:
-    """Why so many images cannot be kept alive, with the arithmetic; None if they can."""
+def cannot_be_kept(images: int, per_minute: float, *, at_least: bool = False) -> str | None:
+    """Why so many different images cannot be kept alive, with the arithmetic; None if they can.
+
+    `at_least`: there may be more of them.
+    """
     most = most_kept_alive(per_minute)
     if images <= most:
         return None
     hours = (ID_SECONDS - MARGIN_SECONDS) / 3600
+    number = f"at least {images:,}" if at_least else f"{images:,}"
     return (
-        f"{images:,} images in folders with `renew: while-source-exists`, but at {per_minute:g} uploads a minute at "
-        f"most {most:,} can be kept alive ({per_minute:g} a minute x {SHARE:.0%} x 60 x {hours:g} hours); set "
-        "`renew: never` for some folders, or ask for a higher quota"
+        f"{number} different images in folders with `renew: while-source-exists`, but at {per_minute:g} uploads a "
+        f"minute at most {most:,} can be kept alive ({per_minute:g} a minute x {SHARE:.0%} x 60 x {hours:g} hours); "
+        "set `renew: never` for some folders, or ask for a higher quota"
     )

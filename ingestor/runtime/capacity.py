@@ -8,11 +8,11 @@ import posixpath
 from collections.abc import Callable, Iterator, Sequence
 
 from ingestor.ledger import LedgerReader
-from ingestor.model import Sighting
+from ingestor.model import ContentId, Known, Sighting, SourceState, State
 from ingestor.policy.forecast import Supply, forecast
 from ingestor.policy.intake import Intake, intake_of
 from ingestor.policy.renewing import RENEWS, cannot_be_kept
-from ingestor.ports import Clock
+from ingestor.ports import Clock, Ledger
 from ingestor.runtime.backfill import Selection
 from ingestor.runtime.opening import read_ledger
 from ingestor.runtime.planning import Planner
@@ -20,11 +20,49 @@ from ingestor.settings import FolderSettings, Settings
 from ingestor.stages.discover import DropFolder, Piece
 
 
-async def too_many_to_renew(folders: Sequence[FolderSettings], per_minute: float) -> str | None:
-    """Why the folders that renew hold more than the quota can keep alive; None if they do not."""
+async def too_many_to_renew(folders: Sequence[FolderSettings], ledger: Ledger, per_minute: float) -> str | None:
+    """Why the folders that renew hold more than the quota can keep alive; None if they do not, or may not.
+
+    The same bytes take one id, however many files have them: those that are not known yet are counted by their sizes.
+    """
     renewing = [DropFolder(folder) for folder in folders if folder.renew == RENEWS]
-    images = sum([await asyncio.to_thread(_images, folder) for folder in renewing])
-    return cannot_be_kept(images, per_minute)
+    if cannot_be_kept(sum([await asyncio.to_thread(_images, folder) for folder in renewing]), per_minute) is None:
+        return None
+    different = _Different()
+    for folder in renewing:
+        async for piece in folder.pieces():
+            names = [posixpath.basename(sighting.source.path) for sighting in piece.sightings]
+            known = await ledger.known(folder.name, piece.directory, None if piece.whole else names)
+            for name, sighting in zip(names, piece.sightings, strict=True):
+                different.add(sighting, known.get(name))
+    return cannot_be_kept(different.at_least, per_minute, at_least=different.may_be_more)
+
+
+class _Different:
+    """How many images of those that are added are different for certain."""
+
+    def __init__(self) -> None:
+        self._contents: set[ContentId] = set()
+        self._their_sizes: set[int] = set()
+        self._other_sizes: set[int] = set()
+        self.may_be_more = False
+
+    def add(self, sighting: Sighting, known: Known | None) -> None:
+        size_bytes = sighting.source.identity.size_bytes
+        seen = (sighting.source.identity, sighting.context)
+        if known is not None and (known.identity, known.context) == seen:
+            if known.state is SourceState.QUARANTINED or known.upload_state is State.PURGED:
+                return
+            if known.state is SourceState.DONE and known.content_id is not None:
+                self._contents.add(known.content_id)
+                self._their_sizes.add(size_bytes)
+                return
+        self._other_sizes.add(size_bytes)
+        self.may_be_more = True
+
+    @property
+    def at_least(self) -> int:
+        return len(self._contents) + len(self._other_sizes - self._their_sizes)
 
 
 async def would_expire(settings: Settings, selections: Sequence[Selection], clock: Clock, supply: Supply) -> str | None:

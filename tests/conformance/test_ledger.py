@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ingestor.ledger import SqliteLedger, reads
+from ingestor.ledger import SqliteLedger, overview, reads
+from ingestor.ledger.sql import SqlLedger
 from ingestor.model import Content, Known, Lane, Mark, Marks, Receipt, Sighting, SourceState, State
 from ingestor.policy.life_cycle import IllegalMove
 from ingestor.ports import Ledger
@@ -1369,3 +1370,29 @@ async def test_what_was_missed_is_told_once_and_of_these_folders(ledger: Ledger,
     clock.advance(3 * LIFETIME.total_seconds())
     assert (await ledger.vanished(["inbox"], 0))[0] == []
     assert [entry.path for entry in await ledger.entries_of(content(0).content_id)] == ["a/b.jpg"]
+
+
+async def test_what_is_kept_alive_is_counted_by_contents_that_have_a_source(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    async def kept_alive(*folders: str) -> int:
+        assert isinstance(ledger, SqlLedger)
+        return await ledger._read(overview.kept_alive, folders, clock.now())
+
+    for number, path in enumerate(("a.jpg", "copy-of-a.jpg", "b.jpg", "c.jpg")):
+        await walk.uploaded(sighting(path), content(max(1, number)))
+    await walk.uploaded(sighting("other.jpg", folder="faces"), content(9))
+    await walk.taken(sighting("waits.jpg"))
+    await walk.entered(sighting("sent.jpg"), content(10))
+    intent = await walk.intended(sighting("moved.jpg"), content(4))
+    assert await ledger.complete(sighting("moved.jpg").source, intent, payload(), receipt(clock, 4))
+    assert await kept_alive("inbox") == 4
+    assert await kept_alive("inbox", "faces") == 5
+    await ledger.miss("inbox", "", ["a.jpg", "c.jpg"], "the file is gone")
+    assert await kept_alive("inbox") == 3
+    await ledger.finish(sighting("moved.jpg").source, "/done/moved.jpg")
+    assert await kept_alive("inbox") == 2
+    assert await ledger.want_renewal(content(2).content_id, None)
+    assert await kept_alive("inbox") == 2
+    clock.advance(LIFETIME.total_seconds())
+    assert await kept_alive("inbox", "faces") == 0

@@ -82,8 +82,8 @@ def test_what_is_kept_alive_is_held_against_the_quota(filled: Corner, monkeypatc
     filled.settings["folders"][0]["renew"] = "while-source-exists"
     filled.save()
     renewals = filled.run("status", "--json").json["renewals"]
-    assert renewals == {"images": 2, "most": 33840, "problem": None}
-    assert "2 images are kept alive, of 33,840" in filled.run("status").out
+    assert renewals == {"images": 1, "most": 33840, "problem": None}
+    assert "1 different image kept alive, of 33,840" in filled.run("status").out
     monkeypatch.setattr(renewing, "SHARE", 0.0)
     assert "at most 0 can be kept alive" in filled.run("status", "--json").json["renewals"]["problem"]
     assert "can be kept alive" in filled.run("status").out

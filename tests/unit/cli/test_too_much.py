@@ -1,4 +1,4 @@
-"""What `backfill` refuses before it begins, held against what `plan` says of the same folder."""
+"""What `backfill` and `watch` refuse before they begin: what `plan` says of the same folder, and what is certain."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 
 from ingestor.app import UPLOAD_QUOTA_FACT
+from ingestor.policy.renewing import RENEWS, most_kept_alive
+from ingestor.runtime.capacity import too_many_to_renew
+from tests.ledger_kit import folder_settings
 from tests.unit.cli.conftest import Corner, Filled
 
 MOST = 25
@@ -123,3 +126,89 @@ def test_files_that_are_named_and_live_cost_nothing(corner: Corner, begun: list[
     named = [str(corner.inbox / name) for name in names]
     assert corner.run("backfill", *named).code == 0
     assert begun
+
+
+# -- renewals --------------------------------------------------------------------------------------
+
+PER_MINUTE = 0.01
+"""At which `most_kept_alive` is 11."""
+
+
+def too_many(corner: Corner) -> str | None:
+    """Why `watch` would not begin."""
+    told: list[str | None] = []
+
+    async def story(filled: Filled) -> None:
+        renewing = [folder_settings(corner.inbox, renew=RENEWS)]
+        told.append(await too_many_to_renew(renewing, filled.ledger, PER_MINUTE))
+
+    corner.fill(story)
+    return told[0]
+
+
+def hold(corner: Corner, contents: dict[str, int]) -> None:
+    """Each of the files is uploaded, and has this content."""
+
+    async def story(filled: Filled) -> None:
+        for name, number in contents.items():
+            await filled.live(name, number)
+
+    corner.fill(story)
+
+
+def test_files_with_the_same_bytes_are_renewed_as_one(corner: Corner) -> None:
+    assert most_kept_alive(PER_MINUTE) == 11
+    hold(corner, {name: number % 9 for number, name in enumerate(drop(corner, 79, different=9))})
+    assert too_many(corner) is None
+
+
+def test_more_different_images_than_can_be_kept_alive_are_refused(corner: Corner) -> None:
+    hold(corner, {name: number % 12 for number, name in enumerate(drop(corner, 40, different=12))})
+    assert (too_many(corner) or "").startswith("12 different images in folders")
+
+
+def test_unknown_files_may_all_be_the_same_but_for_those_of_other_sizes(corner: Corner) -> None:
+    for number in range(40):
+        corner.drop(f"{number}.png", b"x" * 500)
+    assert too_many(corner) is None
+    for number in range(11):
+        corner.drop(f"larger{number}.png", b"x" * (501 + number))
+    assert (too_many(corner) or "").startswith("at least 12 different images in folders")
+
+
+def test_an_unknown_file_may_be_the_same_as_a_known_one_of_its_size(corner: Corner) -> None:
+    names = drop(corner, 40)
+    hold(corner, {name: number for number, name in enumerate(names[:11])})
+    assert too_many(corner) is None
+    corner.drop("another.png", b"x" * 500)
+    assert (too_many(corner) or "").startswith("at least 12 different images in folders")
+
+
+def test_what_was_changed_quarantined_or_deleted_is_not_counted_as_it_was(corner: Corner) -> None:
+    names = drop(corner, 30)
+    hold(corner, {name: number for number, name in enumerate(names)})
+    for name in names[:10]:
+        (corner.inbox / name).unlink()
+    for name in names[10:20]:
+        corner.drop(name, picture(200), age_seconds=1800)
+
+    async def bad(filled: Filled) -> None:
+        await filled.bad("bad.png", number=99)
+
+    corner.drop("bad.png", b"no image")
+    corner.fill(bad)
+    assert too_many(corner) is None
+
+
+def test_status_counts_each_image_once_and_none_whose_files_are_gone(corner: Corner) -> None:
+    corner.settings["folders"][0]["renew"] = RENEWS
+    corner.save()
+    names = drop(corner, 30, different=10)
+    hold(corner, {name: number % 10 for number, name in enumerate(names)})
+
+    async def gone(filled: Filled) -> None:
+        await filled.ledger.miss("inbox", "", [name for name in names if name.endswith("3.png")], "is gone")
+
+    assert corner.run("status", "--json").json["renewals"]["images"] == 10
+    corner.fill(gone)
+    assert corner.run("status", "--json").json["renewals"]["images"] == 9

@@ -39,7 +39,7 @@ async def test_more_than_the_quota_keeps_alive_is_told_once_each_time_it_comes_t
         await clock.sleep(LOOK_SECONDS)
         told.append(len(observer.of("renewals_beyond_quota")))
     assert told == [0, 1, 1, 1, 2]
-    assert "1,129 images" in observer.of("renewals_beyond_quota")[0]["message"]
+    assert "1,129 different images" in observer.of("renewals_beyond_quota")[0]["message"]
     per_minute = 2.0
     await clock.sleep(2 * LOOK_SECONDS)
     per_minute = 1.0  # the quota turns out to be smaller
