@@ -20,6 +20,7 @@ from ingestor.runtime.engine import engine_of
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.hooks import Hooks
 from ingestor.runtime.memory import Memory
+from ingestor.runtime.now import HeldUp, held_up
 from ingestor.runtime.parts import Parts
 from ingestor.runtime.recovery import finish_quarantined, recover
 from ingestor.runtime.tally import MOST_PROBLEMS, Tally
@@ -104,7 +105,9 @@ class Backfill:
         self._batch = batch or secrets.token_hex(8)
         self.tally = Tally(discovered=in_line)
         self._unready: dict[tuple[str, str], int] = {}
-        self._last_words: tuple[str, str] | None = None
+        self._last_words = ""
+        self._held_up: HeldUp | None = None
+        """At the deadline."""
         self._leaving: set[asyncio.Task[None]] = set()
         self._end: tuple[Ended, str] | None = None
         self._ending = asyncio.Event()
@@ -246,8 +249,9 @@ class Backfill:
             deadline.cancel()
             ending.cancel()
         if not self._ending.is_set():
-            waits_for = f": {self._last_words[1]}" if self._last_words else ""
-            self._finish(Ended.OUT_OF_TIME, f"the deadline has passed{waits_for}")
+            self._held_up = held_up(self._parts, {})
+            why = self._held_up.message if self._held_up else self._last_words
+            self._finish(Ended.OUT_OF_TIME, f"the deadline has passed: {why}" if why else "the deadline has passed")
 
     async def _wind_up(self, working: asyncio.Task[None]) -> None:
         """Nothing new begins; what is in flight finishes, within `drain`."""
@@ -283,7 +287,7 @@ class Backfill:
         elif isinstance(outcome, Snoozed) and outcome.reason in REFUSALS:
             self._finish(Ended.REFUSED, outcome.message)
         elif isinstance(outcome, Snoozed | Retry) and outcome.reason != STOPPING:
-            self._last_words = (outcome.reason, outcome.message)
+            self._last_words = outcome.message
             if outcome.reason in FILE_REASONS or isinstance(outcome, Retry):
                 self._unready_again(queued, outcome)
 
@@ -336,13 +340,21 @@ class Backfill:
             states=["waiting"], batch=self._batch, limit=min(left, MOST_PROBLEMS)
         )
         for entry in entries:
-            reason = entry.reason or ("submitted" if self._submit_only else "stopped")
+            reason = entry.reason or self._reason_left()
             message = entry.message or self._why_left()
             self.tally.defer(f"{entry.root}/{entry.path}", reason, message, entry.request_id)
         self.tally.deferred += left - len(entries)
 
+    def _reason_left(self) -> str:
+        if self._submit_only:
+            return "submitted"
+        return self._held_up.reason if self._held_up else "stopped"
+
     def _why_left(self) -> str:
-        return "is in line for other machines" if self._submit_only else "the run ended before its turn came"
+        if self._submit_only:
+            return "is in line for other machines"
+        waited_for = f" ({self._held_up.message})" if self._held_up else ""
+        return f"the run ended before its turn came{waited_for}"
 
 
 async def _cancelled(*tasks: asyncio.Task[None]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,12 +22,13 @@ def status_now(parts: Parts, recent: Recent) -> dict[str, Any]:
     told = recent.snapshot()
     api = _api(parts.breaker())
     quota = parts.upload_quota()
+    held = held_up(parts, told["paused"])
     return {
         "started_at": told["started_at"],
         "api": api,
         "paused": told["paused"],
         "folders": told["folders"],
-        "waiting_for": _waiting_for(api, told["paused"], quota.waiting, quota.next_free_at),
+        "waiting_for": None if held is None else held.message,
         "quota": {
             "left": quota.left,
             "capacity": quota.capacity,
@@ -47,18 +50,27 @@ def _api(breaker: BreakerStatus) -> dict[str, Any]:
     }
 
 
-def _waiting_for(
-    api: dict[str, Any], paused: dict[str, Any], waiting: int, next_free_at: datetime | None
-) -> str | None:
-    if api["is_open"]:
-        return f"the API: {api['message']}"
+@dataclass(frozen=True, slots=True)
+class HeldUp:
+    """What everything waits for now."""
+
+    reason: str
+    """`api`, `disk` or `quota`."""
+    message: str
+
+
+def held_up(parts: Parts, paused: Mapping[str, Any]) -> HeldUp | None:
+    """What holds everything up now, None: nothing does. `paused`: what the observer was told of disks."""
+    breaker, quota = parts.breaker(), parts.upload_quota()
+    if breaker.is_open:
+        return HeldUp("api", f"the API: {breaker.message}")
     if "disk" in paused:
         what = "the ledger" if paused["disk"]["reason"] == "ledger" else "a disk"
-        return f"{what}: {paused['disk']['message']}"
-    if waiting:
-        return f"quota: {waiting} uploads wait for tokens" + (
-            f", the next one is there at {next_free_at:%H:%M:%S}" if next_free_at else ""
-        )
+        return HeldUp("disk", f"{what}: {paused['disk']['message']}")
+    if quota.waiting:
+        free_at = quota.next_free_at
+        when = f", the next one is there at {free_at:%H:%M:%S}" if free_at else ""
+        return HeldUp("quota", f"quota: {quota.waiting} uploads wait for tokens{when}")
     return None
 
 

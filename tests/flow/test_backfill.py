@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from ingestor.sandbox import Sandbox
+from ingestor.sandbox import Sandbox, SandboxOptions
 from tests.home import Home, until
 from tests.samples import noise, photograph
 
@@ -187,6 +187,20 @@ async def test_an_api_that_cannot_be_reached_is_waited_for_until_the_deadline(ho
     assert ran.code == 5
     assert ran.json["deferred"] == 1
     assert "deadline" in ran.last_words
+
+
+async def test_a_deadline_that_passes_while_the_quota_holds_says_so(tmp_path: Path) -> None:
+    options = SandboxOptions(data_dir=tmp_path / "slow", fault_retry_after_seconds=3600)
+    async with Sandbox(options) as sandbox:
+        home = Home(tmp_path / "home", sandbox)
+        for number in range(5):
+            photograph(200, 100, number).save(home.inbox / f"{number}.jpg")
+        sandbox.set_faults({"rate_limit": 1.0})
+        ran = await home.run("backfill", "--json", "--deadline", "3s")
+    assert ran.code == 5
+    assert "the deadline has passed: quota: 5 uploads wait for tokens, the next one is there at" in ran.last_words
+    assert {problem["reason"] for problem in ran.json["problems"]} == {"quota"}
+    assert all("5 uploads wait for tokens" in problem["message"] for problem in ran.json["problems"])
 
 
 async def test_on_errors_stop_ends_the_run_with_the_first_quarantined_image(home: Home) -> None:
