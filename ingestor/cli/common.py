@@ -56,12 +56,15 @@ def seconds_of(option: str, text: str) -> float:
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run`, imported only by commands that wait for something."""
     import asyncio
+    import atexit
     import gc
 
     # What has been imported stays: to look through it again and again for what nobody needs costs a twentieth of all
     # time. What comes later is looked through when there is much of it.
     gc.freeze()
     gc.set_threshold(_MUCH, 20, 20)
+    # The interpreter looks through all of it several times on its way out, which is most of the time that an end takes.
+    atexit.register(gc.freeze)
     return asyncio.run(coroutine)
 
 
