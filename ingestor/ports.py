@@ -305,15 +305,24 @@ class Ledger(Outbox, Protocol):
     async def put_back(self, folder: str, path: str) -> str | None:
         """A quarantined path waits again; where its file had been put away, if it had."""
 
-    async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
-        """Put one path of a content that has, or had, an id in line for the next generation; False if none is there."""
+    async def want_renewal(
+        self, content_id: ContentId, batch: str | None, folders: Sequence[str] | None = None
+    ) -> bool:
+        """Put one path of a content that has, or had, an id in line for the next generation; False if none is there.
+
+        Only one in `folders`, where given: those that somebody takes from the line.
+        """
+
+    async def withdraw_unserved(self, folders: Sequence[str]) -> int:
+        """Take the renewals of paths outside of `folders`, which nobody would take up, out of the line; how many."""
 
     async def renewable(
-        self, folders: Sequence[str], before: datetime, *, ended: bool = False
+        self, folders: Sequence[str], before: datetime, *, ended: bool = False, served: Sequence[str] | None = None
     ) -> Sequence[tuple[ContentId, datetime]]:
         """Each content with a live id that ends before, and a source in one of the folders; by the end of its id.
 
-        `ended`: those whose id has ended by itself as well.
+        `ended`: those whose id has ended by itself as well. `served`: where somebody takes what is in line; None:
+        everywhere.
         """
 
     async def forsaken(self, folders: Sequence[str]) -> Sequence[tuple[ContentId, FileId]]:

@@ -24,8 +24,8 @@ from ingestor.ledger import LedgerReader
 from ingestor.model import FileIdentity, HistoryEntry, LedgerEntry, State
 from ingestor.observe.instants import rfc3339
 from ingestor.policy.life_cycle import HAS_LIVE_ID
+from ingestor.runtime.adhoc import adhoc_folders
 from ingestor.runtime.now import RUNTIME_FACT
-from ingestor.runtime.selecting import adhoc_folders
 from ingestor.runtime.story import Surroundings, next_step, sentence_of
 from ingestor.runtime.system_clock import SystemClock
 from ingestor.settings import FolderSettings, Settings

@@ -37,7 +37,7 @@ async def was_of_other_bytes(ledger: Ledger, entry: LedgerEntry, wanted: str) ->
 
 async def places_of(settings: Settings, ledger: Ledger, wanted: str) -> list[tuple[str, str]]:
     """Each (folder, path) that a written path may stand for: from here, or within a folder."""
-    from ingestor.runtime.selecting import ADHOC_FACT
+    from ingestor.runtime.adhoc import ADHOC_FACT
 
     roots = {folder.name: folder.path for folder in settings.folders}
     adhoc = await ledger.fact(ADHOC_FACT) or {}

@@ -59,9 +59,9 @@ async def _renew(
     from ingestor.cli.screen import Screen
     from ingestor.cli.signals import on_signals
     from ingestor.ledger.place import holder_at
+    from ingestor.runtime.adhoc import adhoc_folders
     from ingestor.runtime.backfill import Backfill
     from ingestor.runtime.opening import hold_ledger, open_ledger
-    from ingestor.runtime.selecting import adhoc_folders
 
     await check_folder(settings, folder)
     if holder_at(settings) is not None:

@@ -3,8 +3,9 @@
     at, settings, ledger, manifest    when this was looked at; paths
     ledger_exists                     false: nothing has run yet, and all numbers are 0
     daemon                            running, holder (who works with the ledger, in words, or null)
-    folders                           for each: name, path (null: not in the settings any more), problem (why it
-                                      cannot be read, or null), counts, watch
+    folders                           for each: name, path (null: not in the settings, or not any more), problem (why it
+                                      cannot be read, or null), served (false: nobody takes what waits there), counts,
+                                      watch
     total                             the same counts over all folders, and live_ids (different ids)
     quarantined                       folder, reason, number; the most first
     next_expiry_at, next_attempt_at   of ids that are good; of paths that wait
@@ -28,7 +29,7 @@ rescued, last_event_at, last_scan_at, last_scan_files, last_scan_seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,8 +45,11 @@ from ingestor.policy.renewing import RENEWS, cannot_be_kept, most_kept_alive
 from ingestor.runtime.now import RUNTIME_FACT
 from ingestor.runtime.supply import supply_of
 from ingestor.runtime.system_clock import SystemClock
-from ingestor.settings import Settings
+from ingestor.settings import DatabaseUrl, Settings
 from ingestor.settings.checking import folder_mistakes
+
+WATCH = "ingestor watch"
+"""How a daemon calls itself as the ledger's holder."""
 
 
 async def standing(settings: Settings) -> dict[str, Any]:
@@ -56,6 +60,7 @@ async def standing(settings: Settings) -> dict[str, Any]:
     who = holder(settings)
     told = _mapping(found["facts"].get(RUNTIME_FACT))
     stands: Sequence[Stand] = found["stands"]
+    unserved = _unserved(settings, stands, who)
     supply = supply_of(settings.api.quota, found["facts"].get(UPLOAD_QUOTA_FACT), now)
     return {
         "at": rfc3339(now),
@@ -64,13 +69,13 @@ async def standing(settings: Settings) -> dict[str, Any]:
         "manifest": printable(str(settings.manifest)),
         "ledger_exists": found is not _NOTHING,
         "daemon": {"running": who is not None, "holder": who},
-        "folders": _folders(settings, stands, _mapping(told.get("folders"))),
+        "folders": _folders(settings, stands, unserved, _mapping(told.get("folders"))),
         "total": {**_counts(stands), "live_ids": found["live_ids"]},
         "quarantined": [
             {"folder": one.folder, "reason": one.reason, "number": one.number} for one in found["quarantines"]
         ],
         "next_expiry_at": rfc3339(_first(stand.next_expiry_at for stand in stands)),
-        "next_attempt_at": rfc3339(_first(stand.next_attempt_at for stand in stands)),
+        "next_attempt_at": rfc3339(_first(one.next_attempt_at for one in stands if one.folder not in unserved)),
         "quota": {**supply_numbers(supply), **(_left_now(told) if who else {})},
         "renewals": _renewals(found["kept_alive"], supply) if _renewing(settings) else None,
         # What a daemon that is gone waited for, nobody waits for any more.
@@ -129,7 +134,15 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _folders(settings: Settings, stands: Sequence[Stand], watches: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _unserved(settings: Settings, stands: Sequence[Stand], who: str | None) -> set[str]:
+    """Folders that nobody takes from the line. Of a shared ledger others may have them; of a run, its command line."""
+    may_be_served = isinstance(settings.ledger, DatabaseUrl) or (who is not None and not who.startswith(WATCH))
+    return set() if may_be_served else {stand.folder for stand in stands} - {one.name for one in settings.folders}
+
+
+def _folders(
+    settings: Settings, stands: Sequence[Stand], unserved: Collection[str], watches: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     paths = {folder.name: printable(str(folder.path)) for folder in settings.folders}
     problems = {folder.name: next(folder_mistakes(folder), None) for folder in settings.folders}
     others = sorted({stand.folder for stand in stands} - set(paths))
@@ -138,6 +151,7 @@ def _folders(settings: Settings, stands: Sequence[Stand], watches: Mapping[str, 
             "name": name,
             "path": paths.get(name),
             "problem": problems.get(name),
+            "served": name not in unserved,
             **_counts([stand for stand in stands if stand.folder == name]),
             "watch": dict(_mapping(watches.get(name))) or None,
         }

@@ -49,7 +49,7 @@ def _summary(status: Status, now: datetime) -> list[tuple[str, object]]:
     pending = status["hooks"]["pending"]
     if pending:
         pairs.append(("hooks", Cell(f"{number(pending)} still to be told", "yellow")))
-    return pairs + _next(status, now)
+    return pairs + _next(status, now) + _left_in_line(status)
 
 
 def _renewals(renewals: Mapping[str, Any] | None) -> list[tuple[str, object]]:
@@ -77,6 +77,17 @@ def _next(status: Status, now: datetime) -> list[tuple[str, object]]:
     return pairs
 
 
+def _left_in_line(status: Status) -> list[tuple[str, object]]:
+    """What waits where nobody takes it."""
+    pairs: list[tuple[str, object]] = []
+    for folder in status["folders"]:
+        waiting = folder["waiting"] + folder["sending"] + folder["renewing"]
+        if waiting and not folder["served"]:
+            what = f"{counted(waiting, 'image')} of {folder['name']}, a folder that is not in the settings"
+            pairs.append(("left in line", Cell(f"{what}: add it, or name its path to `ingestor backfill`", "yellow")))
+    return pairs
+
+
 def _paused(api: Mapping[str, Any], now: datetime) -> str:
     since, probe = parsed(api.get("since")), parsed(api.get("next_probe_at"))
     began = f" since {when(since, now)}" if since else ""
@@ -85,7 +96,7 @@ def _paused(api: Mapping[str, Any], now: datetime) -> str:
 
 
 def _folders(status: Status) -> None:
-    rows = [_row(folder["name"], folder) for folder in status["folders"]]
+    rows = [_row(_name(folder), folder) for folder in status["folders"]]
     if len(rows) > 1:
         rows.append(_row("all", status["total"]))
     if not rows:
@@ -96,6 +107,10 @@ def _folders(status: Status) -> None:
     for folder in status["folders"]:
         if folder["problem"]:
             text(f"{folder['name']}: {folder['problem']}", style="bold red", indent=2)
+
+
+def _name(folder: Mapping[str, Any]) -> str:
+    return f"{folder['name']}" if folder["served"] else f"{folder['name']} (not in the settings)"
 
 
 def _row(name: str, counts: Mapping[str, int]) -> list[object]:

@@ -199,16 +199,20 @@ _DONE_WITH_CONTENT = (
 )
 
 
-def want_renewal(connection: Connection, content_id: ContentId, batch: str | None, now: datetime) -> bool:
+def want_renewal(
+    connection: Connection, content_id: ContentId, batch: str | None, folders: Sequence[str] | None, now: datetime
+) -> bool:
     """Put one path of a content that has, or had, an id in line for the next generation.
 
     One that is in line for it already joins `batch`: a run that died had put it there. One that waits for its own sake
-    keeps its lane. False if no path is left.
+    keeps its lane. Only paths in `folders` where given: nobody takes others from the line. False if no path is left.
     """
     upload = upload_of(connection, content_id)
     if upload.state not in _CAN_FOLLOW:
         return False
     of_it = sources.c.content_id == content_id
+    if folders is not None:
+        of_it = of_it & sources.c.folder.in_(folders)
     is_wanted = sources.c.wanted_generation > upload.generation
     row = (
         connection.execute(_WAITING_WITH_CONTENT.where(of_it, is_wanted)).one_or_none()
@@ -242,7 +246,13 @@ _WITHDRAW = update(sources).where(
 
 def withdraw_renewal(connection: Connection, upload: Any, now: datetime) -> None:
     """Whoever is in line for the next generation of an upload leaves it, done with as before."""
-    changes = {
+    where = {"this_content": upload.content_id, "this_generation": upload.generation}
+    connection.execute(_WITHDRAW.values(left_line(now)), where)
+
+
+def left_line(now: datetime) -> Parameters:
+    """What a path is set to that was in line for the next generation alone, and is not any more."""
+    return {
         "state": SourceState.DONE,
         "batch": None,
         "attempt": 0,
@@ -252,8 +262,6 @@ def withdraw_renewal(connection: Connection, upload: Any, now: datetime) -> None
         "request_id": None,
         "changed_at": now,
     }
-    where = {"this_content": upload.content_id, "this_generation": upload.generation}
-    connection.execute(_WITHDRAW.values(changes), where)
 
 
 def shift_line(connection: Connection, by: timedelta) -> None:

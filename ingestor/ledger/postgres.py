@@ -62,8 +62,10 @@ class PostgresLedger(OwnFacts, GroupedLedger):
     async def put_back(self, folder: str, path: str) -> str | None:
         return await self._write(_put_back, folder, path, self._clock.now())
 
-    async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
-        return await self._write(_want_renewal, content_id, batch, self._clock.now())
+    async def want_renewal(
+        self, content_id: ContentId, batch: str | None, folders: Sequence[str] | None = None
+    ) -> bool:
+        return await self._write(_want_renewal, content_id, batch, folders, self._clock.now())
 
     async def leave_batch(self, source: SourceFile) -> None:
         await self._write(_leave_batch, source, self._clock.now())
@@ -126,8 +128,10 @@ def _leave_batch(connection: Connection, source: SourceFile, now: datetime) -> N
     defer_paths(connection, [source.key], now)
 
 
-def _want_renewal(connection: Connection, content_id: ContentId, batch: str | None, now: datetime) -> bool:
-    is_wanted = line.want_renewal(connection, content_id, batch, now)
+def _want_renewal(
+    connection: Connection, content_id: ContentId, batch: str | None, folders: Sequence[str] | None, now: datetime
+) -> bool:
+    is_wanted = line.want_renewal(connection, content_id, batch, folders, now)
     if is_wanted:
         defer_content(connection, content_id, now)
     return is_wanted

@@ -101,9 +101,6 @@ def next_expiry_at(connection: Connection) -> datetime | None:
     return expires_at
 
 
-_WAITS = exists().where(sources.c.content_id == uploads.c.content_id, sources.c.state == SourceState.WAITING)
-
-
 def live_id(connection: Connection) -> FileId | None:
     """One that has not been marked as ended, the last to end. One state at a time, which the index answers at once."""
     for state in (State.LIVE, State.RENEWING):
@@ -115,19 +112,22 @@ def live_id(connection: Connection) -> FileId | None:
 
 
 def renewable(
-    connection: Connection, folders: Sequence[str], before: datetime, *, ended: bool
+    connection: Connection, folders: Sequence[str], before: datetime, *, ended: bool, served: Sequence[str] | None
 ) -> Sequence[tuple[ContentId, datetime]]:
     """Each content with a live id that ends before, and a source in one of the folders; by the end of its id.
 
     A renewal that nobody is in line for any more is wanted as if it had never begun. `ended`: ids that have ended are
-    wanted again too.
+    wanted again too. `served`: whoever is in line in another folder is in line for nothing; None: all are served.
     """
+    waits = exists().where(sources.c.content_id == uploads.c.content_id, sources.c.state == SourceState.WAITING)
+    if served is not None:
+        waits = waits.where(sources.c.folder.in_(served))
     states = [State.LIVE, State.RENEWING, *([State.EXPIRED] if ended else [])]
     statement = (
         select(uploads.c.content_id, uploads.c.expires_at)
         .where(
             uploads.c.state.in_(states),
-            or_(uploads.c.state != State.RENEWING, ~_WAITS),
+            or_(uploads.c.state != State.RENEWING, ~waits),
             uploads.c.expires_at <= before,
             exists().where(
                 sources.c.content_id == uploads.c.content_id,
@@ -136,11 +136,7 @@ def renewable(
                 sources.c.put_away.is_(None),
                 sources.c.reason.is_(None),
             ),
-            ~exists().where(
-                sources.c.content_id == uploads.c.content_id,
-                sources.c.state == SourceState.WAITING,
-                sources.c.wanted_generation > uploads.c.generation,
-            ),
+            ~waits.where(sources.c.wanted_generation > uploads.c.generation),
         )
         .order_by(uploads.c.expires_at, uploads.c.content_id)
     )

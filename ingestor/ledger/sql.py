@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from ingestor.disk import printable
-from ingestor.ledger import comparing, flow, former, line, reads, upkeep
+from ingestor.ledger import comparing, flow, former, line, reads, unserved, upkeep
 from ingestor.ledger.sql_outbox import SqlOutbox
 from ingestor.model import (
     Comparison,
@@ -213,13 +213,21 @@ class SqlLedger(SqlOutbox):
     async def put_back(self, folder: str, path: str) -> str | None:
         return await self._write(line.put_back, folder, path, self._clock.now())
 
-    async def want_renewal(self, content_id: ContentId, batch: str | None) -> bool:
-        return await self._write(line.want_renewal, content_id, batch, self._clock.now())
+    async def want_renewal(
+        self, content_id: ContentId, batch: str | None, folders: Sequence[str] | None = None
+    ) -> bool:
+        return await self._write(line.want_renewal, content_id, batch, folders, self._clock.now())
+
+    async def withdraw_unserved(self, folders: Sequence[str]) -> int:
+        withdrawn = 0
+        while number := await self._write(unserved.withdraw_unserved, folders, self._clock.now(), _SLICE):
+            withdrawn += number
+        return withdrawn
 
     async def renewable(
-        self, folders: Sequence[str], before: datetime, *, ended: bool = False
+        self, folders: Sequence[str], before: datetime, *, ended: bool = False, served: Sequence[str] | None = None
     ) -> Sequence[tuple[ContentId, datetime]]:
-        return await self._read(reads.renewable, folders, before, ended=ended)
+        return await self._read(reads.renewable, folders, before, ended=ended, served=served)
 
     async def sizes_in_line(self, among: Set[int]) -> Set[int]:
         return await self._read(reads.sizes_in_line, among)

@@ -4,6 +4,8 @@ waiting     -> sending       the intent is durable, the request may leave
 sending     -> sending       the same intent again after a crash or a lost answer, or the next generation after a
                              key conflict
 sending     -> live          the API answered with a receipt
+sending     -> expired       the id before it has ended, and nobody is in line for its successor any more: the folder
+                             has left the settings
 live        -> renewing      the next generation is about to be sent; the present id stays good meanwhile
 renewing    -> renewing      as sending -> sending
 renewing    -> live          the next generation's receipt replaces the present one; or the API refused the
@@ -28,6 +30,7 @@ MOVES: frozenset[tuple[State, State]] = frozenset(
         (State.WAITING, State.SENDING),
         (State.SENDING, State.LIVE),
         (State.SENDING, State.SENDING),
+        (State.SENDING, State.EXPIRED),
         (State.LIVE, State.RENEWING),
         (State.RENEWING, State.LIVE),
         (State.RENEWING, State.RENEWING),

@@ -15,6 +15,7 @@ from ingestor.errors import DiskFault
 from ingestor.model import Lane, Outcome, QueuedSource, Retry, Snoozed, SourceFile
 from ingestor.pipeline import ingest_one
 from ingestor.policy.endings import INTERNAL, STOPPING
+from ingestor.runtime.adhoc import adhoc_folders
 from ingestor.runtime.disk_patience import until_disk_is_well
 from ingestor.runtime.engine import engine_of
 from ingestor.runtime.feeder import Feeder
@@ -22,7 +23,7 @@ from ingestor.runtime.hooks import Hooks
 from ingestor.runtime.memory import Memory
 from ingestor.runtime.now import HeldUp, held_up
 from ingestor.runtime.parts import Parts
-from ingestor.runtime.recovery import finish_quarantined, recover
+from ingestor.runtime.recovery import finish_quarantined, leave_unserved, recover
 from ingestor.runtime.tally import MOST_PROBLEMS, Tally
 from ingestor.stages.discover import DropFolder
 
@@ -147,7 +148,7 @@ class Backfill:
         """All of it. Raises `LedgerError` where the ledger cannot be used."""
         began = self._parts.clock.monotonic()
         ending = asyncio.create_task(self._until_ended())
-        recovering = asyncio.create_task(self._patiently(recover, self._parts.tools))
+        recovering = asyncio.create_task(self._recover())
         try:
             await asyncio.wait({recovering, ending}, return_when=asyncio.FIRST_COMPLETED)
             if recovering.done():
@@ -162,6 +163,15 @@ class Backfill:
         self.tally.seconds = self._parts.clock.monotonic() - began
         ended, message = self._end or (Ended.DONE, "")
         return Report(ended=ended, message=message, tally=self.tally)
+
+    async def _recover(self) -> None:
+        parts = self._parts
+        # In a shared ledger other machines take up what is in line in their folders.
+        if parts.cluster is None:
+            theirs = await self._patiently(adhoc_folders, parts.settings, parts.ledger)
+            known = {folder.name for folder in (*parts.settings.folders, *parts.folders, *theirs)}
+            await self._patiently(leave_unserved, parts.tools, sorted(known))
+        await self._patiently(recover, parts.tools)
 
     async def _work(self, ending: asyncio.Task[None]) -> None:
         hooks = Hooks.of(self._parts)

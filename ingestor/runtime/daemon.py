@@ -21,7 +21,7 @@ from ingestor.runtime.now import CHART_FACT, RUNTIME_FACT, status_now
 from ingestor.runtime.parts import Parts
 from ingestor.runtime.pulse import Phase, Pulse
 from ingestor.runtime.reaper import Reaper
-from ingestor.runtime.recovery import finish_quarantined, recover
+from ingestor.runtime.recovery import finish_quarantined, leave_unserved, recover
 from ingestor.runtime.renewer import Renewer
 from ingestor.runtime.retention import Retention
 
@@ -39,13 +39,14 @@ class Daemon:
         self._parts = parts
         self._recent = recent
         self._works = works
+        self._serves = [folder.name for folder in parts.folders]
         self._stop = asyncio.Event()
         self._engine = engine_of(
             parts,
             ingest=self._ingest,
             places=self._places(),
             ended=self._ended,
-            folders=[folder.name for folder in parts.folders],
+            folders=self._serves,
             works=self._works,
         )
         self._feeders = {
@@ -97,6 +98,9 @@ class Daemon:
 
     async def _run(self) -> None:
         parts = self._parts
+        # In a shared ledger other machines take up what is in line in their folders.
+        if parts.cluster is None and not await self._has_done(leave_unserved, parts.tools, self._serves):
+            return
         if not await self._has_done(recover, parts.tools):
             return
         await self._has_done(self._recall_chart)
@@ -199,6 +203,8 @@ class Daemon:
         parts = self._parts
         return Renewer(
             folders,
+            serves=self._serves,
+            is_alone=parts.cluster is None,
             ledger=parts.ledger,
             clock=parts.clock,
             observer=parts.observer,

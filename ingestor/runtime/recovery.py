@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from ingestor.disk import clear_interrupted, disk_fault
@@ -16,6 +16,16 @@ from ingestor.stages.after import put_away
 from ingestor.stages.discover import root_identity
 
 PAGE = 500
+
+
+async def leave_unserved(tools: Tools, serves: Sequence[str]) -> None:
+    """Renewals in line in other folders than these leave the line: nobody would take them up.
+
+    Such folders were taken out of the settings, renamed there, or named on command lines.
+    """
+    withdrawn = await tools.ledger.withdraw_unserved(serves)
+    if withdrawn:
+        tools.observer.notice("renewals_withdrawn", number=withdrawn)
 
 
 async def recover(tools: Tools) -> None:

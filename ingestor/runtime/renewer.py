@@ -25,14 +25,22 @@ class Renewer:
         self,
         folders: Sequence[str],
         *,
+        serves: Sequence[str],
+        is_alone: bool,
         ledger: Ledger,
         clock: Clock,
         observer: Observer,
         per_minute: Callable[[], float],
         wake: Callable[[], None],
     ) -> None:
-        """`folders` renew; `per_minute` is the quota's refill as it is known now; `wake` tells the engine."""
+        """`folders` renew; `per_minute` is the quota's refill as it is known now; `wake` tells the engine.
+
+        A renewal is given to a path in a folder that this process `serves`: it would wait forever in another one. Not
+        `is_alone`: what is in line elsewhere is taken up by other machines.
+        """
         self._folders = folders
+        self._serves = serves
+        self._is_alone = is_alone
         self._ledger = ledger
         self._clock = clock
         self._observer = observer
@@ -51,14 +59,16 @@ class Renewer:
         now = self._clock.now()
         # What ends later than a whole life from now cannot be: the horizon is all there is.
         ended = self._clock.monotonic() >= self._ended_look_at
-        ends = await self._ledger.renewable(self._folders, now + timedelta(seconds=ID_SECONDS), ended=ended)
+        until = now + timedelta(seconds=ID_SECONDS)
+        served = self._serves if self._is_alone else None
+        ends = await self._ledger.renewable(self._folders, until, ended=ended, served=served)
         if ended:
             self._ended_look_at = self._clock.monotonic() + ENDED_LOOK_SECONDS
         left = [(expires_at - now).total_seconds() for _, expires_at in ends]
         self._check(sum(seconds > 0 for seconds in left))
         wanted = 0
         for content_id, _ in ends[: due_now(left, self._per_minute() / 60)]:
-            wanted += await self._ledger.want_renewal(content_id, None)
+            wanted += await self._ledger.want_renewal(content_id, None, self._serves)
         if wanted:
             self._observer.notice("renewal_planned", number=wanted)
             self._wake()

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ingestor.disk import printable
-from ingestor.errors import SettingsError, UsageError
+from ingestor.errors import UsageError
 from ingestor.model import Json
 from ingestor.ports import Ledger
+from ingestor.runtime.adhoc import ADHOC_FACT
 from ingestor.runtime.backfill import Selection
 from ingestor.settings import FolderSettings, Settings, adhoc_folder
 from ingestor.stages.discover import DropFolder
-
-ADHOC_FACT = "adhoc_folders"
-"""Names to root, purpose and metadata of folders that were given on command lines: a name is that of one root only."""
 
 
 async def select(
@@ -107,15 +104,3 @@ def _adhoc(
     folder = adhoc_folder(root, purpose, metadata, taken_names=taken)
     known[folder.name] = {"root": printable(str(root)), "purpose": purpose, "metadata": dict(metadata)}
     return folder
-
-
-async def adhoc_folders(settings: Settings, ledger: Ledger) -> list[FolderSettings]:
-    """The folders of earlier command lines that are still there, with the settings that they were last given."""
-    taken = {folder.name for folder in settings.folders}
-    folders = []
-    for name, one in (await ledger.fact(ADHOC_FACT) or {}).items():
-        with contextlib.suppress(SettingsError):
-            folder = adhoc_folder(Path(one["root"]), one["purpose"], one["metadata"])
-            if name not in taken:
-                folders.append(folder.model_copy(update={"name": name}))
-    return folders

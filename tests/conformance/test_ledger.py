@@ -937,6 +937,83 @@ async def test_a_renewal_that_is_in_line_is_put_there_for_no_other_path(ledger: 
     assert await ledger.count_waiting() == 1
 
 
+ELSEWHERE = sighting("a/b.jpg", folder="before")
+"""The same image in a folder that is not in the settings any more; by its name it comes first."""
+
+
+async def in_line_elsewhere(ledger: Ledger, walk: Walk) -> Receipt:
+    """ONE is live in two folders, and its renewal is in line in the one that nobody works on."""
+    promised = await walk.uploaded(ELSEWHERE, ONE)
+    await walk.entered(A, ONE)
+    await ledger.list_source(A.source, ONE.content_id)
+    await ledger.finish(A.source, None)
+    assert await ledger.want_renewal(ONE.content_id, None, ["before"])
+    return promised
+
+
+async def served_in(ledger: Ledger, clock: FakeClock, *, ended: bool = False) -> list[str]:
+    until = clock.now() + LIFETIME
+    found = await ledger.renewable(["inbox"], until, ended=ended, served=["inbox"])
+    return [content_id for content_id, _ in found]
+
+
+async def test_a_renewal_is_given_to_a_path_that_somebody_takes_from_the_line(ledger: Ledger, walk: Walk) -> None:
+    await walk.uploaded(ELSEWHERE, ONE)
+    assert not await ledger.want_renewal(ONE.content_id, None, ["inbox"])
+    await walk.entered(A, ONE)
+    await ledger.list_source(A.source, ONE.content_id)
+    await ledger.finish(A.source, None)
+    assert await ledger.want_renewal(ONE.content_id, None, ["inbox"])
+    assert [queued.source.folder for queued in await ledger.due(Lane.RENEWAL, 10)] == ["inbox"]
+
+
+async def test_whoever_is_in_line_where_nobody_works_holds_no_renewal_up(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    await in_line_elsewhere(ledger, walk)
+    assert await renewable_in(ledger, clock) == [], "another machine may work on that folder"
+    assert await served_in(ledger, clock) == [ONE.content_id]
+    await ledger.enter(ELSEWHERE.source, "c", ONE)
+    await ledger.intend(ONE.content_id, "as-is")
+    assert await served_in(ledger, clock) == [ONE.content_id], "though it had begun"
+    assert await ledger.want_renewal(ONE.content_id, None, ["inbox"])
+    assert await served_in(ledger, clock) == []
+
+
+async def test_renewals_leave_the_line_where_nobody_works(ledger: Ledger, walk: Walk, clock: FakeClock) -> None:
+    await in_line_elsewhere(ledger, walk)
+    await walk.taken(sighting("new.jpg", folder="before"))
+    await walk.uploaded(B, content(2))
+    assert await ledger.want_renewal(content(2).content_id, None)
+    assert await ledger.withdraw_unserved(["inbox"]) == 1
+    assert await ledger.withdraw_unserved(["inbox"]) == 0
+    assert [(entry.folder, entry.path, entry.state) for entry in await ledger.entries()] == [
+        ("before", "new.jpg", "waiting"),
+        ("before", "a/b.jpg", "live"),
+        ("inbox", "a/b.jpg", "live"),
+        ("inbox", "a/c.jpg", "waiting"),
+    ]
+    assert await renewable_in(ledger, clock) == [ONE.content_id]
+
+
+async def test_an_id_whose_renewal_was_left_where_nobody_works_has_ended(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    await in_line_elsewhere(ledger, walk)
+    await ledger.enter(ELSEWHERE.source, "c", ONE)
+    intent = await ledger.intend(ONE.content_id, "as-is")
+    clock.advance(LIFETIME.total_seconds())
+    assert await ledger.expire() == 1
+    assert (await ledger.content_states([ONE.digest]))[ONE.content_id] is State.SENDING
+    assert await ledger.withdraw_unserved(["inbox"]) == 1
+    assert (await ledger.content_states([ONE.digest]))[ONE.content_id] is State.EXPIRED
+    assert await served_in(ledger, clock, ended=True) == [ONE.content_id]
+    assert await ledger.want_renewal(ONE.content_id, None, ["inbox"])
+    await ledger.enter(A.source, "c", ONE)
+    # What may have reached the API goes on under its own key.
+    assert (await ledger.intend(ONE.content_id, "as-is")).key == intent.key
+
+
 async def test_an_id_that_ended_is_renewable_only_where_its_file_is_there(
     ledger: Ledger, walk: Walk, clock: FakeClock
 ) -> None:

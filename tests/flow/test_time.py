@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -112,6 +114,50 @@ async def test_ids_that_ended_while_nothing_ran_are_uploaded_again_where_they_ar
 async def slow_sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
     async with Sandbox(SandboxOptions(data_dir=tmp_path / "slow", upload_bucket=Bucket(5, 480))) as sandbox:
         yield sandbox
+
+
+async def test_a_folder_that_was_renamed_in_the_settings_is_kept_alive_under_its_new_name(home: Home) -> None:
+    folder = home.settings["folders"][0]
+    folder["renew"] = "while-source-exists"
+    home.save()
+    (home.inbox / "one.jpg").write_bytes(jpeg(1))
+    await home.run("backfill")
+    first = home.present()["one.jpg"]
+    folder["name"] = "products"
+    home.save()
+    assert (await home.run("backfill", "--json")).json["duplicates"] == 1
+    home.sandbox.advance(DAY - 20 * 60)
+    await home.run("verify")  # hears the time
+    async with home.watching() as watch:
+        await watch.until_logged("renewal_planned")
+        await until(lambda: home.present()["one.jpg"]["file_id"] != first["file_id"])
+        assert await watch.stop() == 0
+    status = (await home.run("status", "--json")).json
+    assert [(one["name"], one["live"], one["renewing"]) for one in status["folders"]] == [
+        ("products", 1, 0),
+        ("inbox", 1, 0),
+    ]
+
+
+@pytest.mark.parametrize("command", ["backfill", "watch"])
+async def test_renewals_that_wait_in_a_folder_that_left_the_settings_leave_the_line(home: Home, command: str) -> None:
+    (home.inbox / "one.jpg").write_bytes(jpeg(1))
+    await home.run("backfill")
+    with contextlib.closing(sqlite3.connect(home.folder / "var/ledger.db")) as ledger, ledger:
+        ledger.execute("UPDATE sources SET state = 'waiting', lane = 1, wanted_generation = 1, ready_at = 0")
+    home.settings["folders"][0]["name"] = "products"
+    home.save()
+    told = await home.run("status")
+    assert "due since" not in told.out
+    assert "inbox (not in the settings)" in told.out
+    if command == "backfill":
+        log = (await home.run("backfill")).log
+    else:
+        async with home.watching() as watch:
+            log = [await watch.until_logged("renewals_withdrawn")]
+    assert [line["number"] for line in log if line["event"] == "renewals_withdrawn"] == [1]
+    status = (await home.run("status", "--json")).json
+    assert [one["renewing"] for one in status["folders"] if one["name"] == "inbox"] == [0]
 
 
 async def test_a_fresh_drop_goes_before_a_backlog(tmp_path: Path, slow_sandbox: Sandbox) -> None:

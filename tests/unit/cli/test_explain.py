@@ -10,8 +10,8 @@ import pytest
 
 from ingestor.ledger import LedgerLock
 from ingestor.model import FileIdentity, Sighting, SourceFile
+from ingestor.runtime.adhoc import ADHOC_FACT
 from ingestor.runtime.now import RUNTIME_FACT
-from ingestor.runtime.selecting import ADHOC_FACT
 from tests.ledger_kit import content
 from tests.unit.cli.conftest import Corner, Filled, on_terminal
 

@@ -108,7 +108,7 @@ def test_the_json_has_the_documented_shape(filled: Corner) -> None:
     assert status.keys() == KEYS
     assert status["total"].keys() == COUNTS | {"live_ids"}
     (folder,) = status["folders"]
-    assert folder.keys() == COUNTS | {"name", "path", "problem", "watch"}
+    assert folder.keys() == COUNTS | {"name", "path", "problem", "served", "watch"}
     assert status["quota"].keys() == {
         "left",
         "capacity",

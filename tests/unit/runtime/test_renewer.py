@@ -20,10 +20,10 @@ class Ledger:
     async def confirm_time(self) -> None:
         """It is right."""
 
-    async def renewable(self, folders: Any, before: datetime, *, ended: bool) -> list[tuple[str, datetime]]:
+    async def renewable(self, folders: Any, before: datetime, **_: Any) -> list[tuple[str, datetime]]:
         return [(str(number), self._clock.now() + timedelta(hours=23)) for number in range(self.images)]
 
-    async def want_renewal(self, content_id: str, batch: None) -> bool:
+    async def want_renewal(self, content_id: str, batch: None, folders: Any) -> bool:
         return True
 
 
@@ -31,7 +31,14 @@ async def test_more_than_the_quota_keeps_alive_is_told_once_each_time_it_comes_t
     clock, observer = FakeClock(), RecordingObserver()
     ledger, per_minute = Ledger(clock), 1.0
     renewer = Renewer(
-        ["inbox"], ledger=ledger, clock=clock, observer=observer, per_minute=lambda: per_minute, wake=lambda: None
+        ["inbox"],
+        serves=["inbox"],
+        is_alone=True,
+        ledger=ledger,
+        clock=clock,
+        observer=observer,
+        per_minute=lambda: per_minute,
+        wake=lambda: None,
     )
     running = asyncio.ensure_future(renewer.run())
     told = []
