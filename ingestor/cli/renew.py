@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ingestor.runtime.backfill import Limits, Report
     from ingestor.settings import Settings
 
+NOT_KNOWN = "the folder {folder} is not in the settings; add it there, and say this again"
+
 
 def command(
     wanted: Annotated[
@@ -38,25 +40,29 @@ def command(
     json: Json = False,
 ) -> None:
     from ingestor.cli.backfill import end, limits_of
+    from ingestor.cli.serving import fail_unserved, tell_unserved
+    from ingestor.runtime.upkeep import NOT_WATCHED
 
     if bool(wanted) == (within is not None):
         raise UsageError("name paths or file ids, or say --within DURATION")
     settings = settings_of(config)
-    report = run(_renew(settings, wanted or [], within, folder, limits_of("continue", deadline), json=json))
-    if report is None:
-        return
-    if json:
-        out_json(report.tally.as_json())
-    end(report)
+    report, left = run(_renew(settings, wanted or [], within, folder, limits_of("continue", deadline), json=json))
+    tell_unserved(left, NOT_WATCHED if report is None else NOT_KNOWN)
+    if report is not None:
+        if json:
+            out_json(report.tally.as_json())
+        end(report)
+    fail_unserved(left)
 
 
 async def _renew(
     settings: Settings, wanted: list[str], within: str | None, folder: str | None, limits: Limits, *, json: bool
-) -> Report | None:
-    """None where a running daemon does the work."""
+) -> tuple[Report | None, list[LedgerEntry]]:
+    """The report, None where a running daemon does the work; and what nobody does, for its folder is not served."""
     from ingestor.app import assemble
     from ingestor.cli.reading import check_folder
     from ingestor.cli.screen import Screen
+    from ingestor.cli.serving import served_by_holder
     from ingestor.cli.signals import on_signals
     from ingestor.ledger.place import holder_at
     from ingestor.runtime.adhoc import adhoc_folders
@@ -68,9 +74,10 @@ async def _renew(
         async with open_ledger(settings) as ledger:
             entries = await _entries(settings, ledger, wanted, within, folder)
             already = set() if wanted else await _in_line(ledger)
-            number = await _put_in_line(ledger, [one for one in entries if one.content_id not in already], None)
+            fresh = [one for one in entries if one.content_id not in already]
+            number, left = await _put_in_line(ledger, fresh, None, served_by_holder(settings))
         _handed_over(number, sum(one.content_id in already for one in entries), json=json)
-        return None
+        return None, left
     async with hold_ledger(settings, "ingestor renew") as ledger:
         batch = secrets.token_hex(8)
         folders = [*settings.folders, *await adhoc_folders(settings, ledger)]
@@ -79,13 +86,15 @@ async def _renew(
                 settings, ledger=ledger, folders=folders, observer=screen.observer, patient=False
             ) as parts:
                 await ledger.confirm_time()
-                number = await _put_in_line(ledger, await _entries(settings, ledger, wanted, within, folder), batch)
+                entries = await _entries(settings, ledger, wanted, within, folder)
+                served = [one.name for one in parts.folders] if parts.cluster is None else None
+                number, left = await _put_in_line(ledger, entries, batch, served)
                 backfill = Backfill(parts, [], limits, batch=batch, in_line=number)
                 screen.follow(backfill.tally, parts)
                 with on_signals(backfill.interrupt, backfill.abort):
                     report = await backfill.run()
                 screen.sum_up(report.tally)
-                return report
+                return report, left
 
 
 async def _in_line(ledger: Ledger) -> set[ContentId | None]:
@@ -107,14 +116,19 @@ def _handed_over(number: int, already: int, *, json: bool) -> None:
             out(f"in line for one already: {counted(already, 'image')}")
 
 
-async def _put_in_line(ledger: Ledger, entries: Sequence[LedgerEntry], batch: str | None) -> int:
-    """How many contents are in line for their next generation now."""
+async def _put_in_line(
+    ledger: Ledger, entries: Sequence[LedgerEntry], batch: str | None, served: Sequence[str] | None
+) -> tuple[int, list[LedgerEntry]]:
+    """How many contents are in line for their next generation now; and those in folders that are not served."""
+    from ingestor.cli.serving import unserved_of
     from ingestor.runtime.upkeep import want_renewals
 
-    renewed, impossible = await want_renewals(ledger, entries, batch)
+    renewed, impossible = await want_renewals(ledger, entries, batch, served)
     for entry in impossible:
-        say(f"{entry.folder}/{entry.path}: cannot be renewed: its source is gone, was put away, or is in line already")
-    return len(renewed)
+        if served is None or entry.folder in served:
+            why = "its source is gone, was put away, or is in line already"
+            say(f"{entry.folder}/{entry.path}: cannot be renewed: {why}")
+    return len(renewed), unserved_of(impossible, served)
 
 
 async def _entries(

@@ -35,6 +35,7 @@ def command(
 
 async def _retry(settings: Settings, paths: list[str], reason: str | None, *, json: bool) -> None:
     from ingestor.cli.naming import entries_named
+    from ingestor.cli.serving import served_by_holder, unserved_of
     from ingestor.ledger.place import holder_at
     from ingestor.model import SourceState
     from ingestor.runtime.opening import open_ledger
@@ -48,7 +49,8 @@ async def _retry(settings: Settings, paths: list[str], reason: str | None, *, js
         quarantined = [
             entry for entry in entries if entry.state == SourceState.QUARANTINED and reason in (None, entry.reason)
         ]
-        results = [await put_back(ledger, entry) for entry in quarantined]
+        served = served_by_holder(settings)
+        results = [await put_back(ledger, entry, served) for entry in quarantined]
     failed = [one for one in results if one.error is not None]
     number = len(results) - len(failed)
     if json:
@@ -58,4 +60,5 @@ async def _retry(settings: Settings, paths: list[str], reason: str | None, *, js
         taken = "`ingestor watch` takes them now" if holder_at(settings) else "the next run takes them"
         out(f"{number} quarantined images are back in line" + (f"; {taken}" if number else ""))
     if failed:
-        raise Failed(Exit.QUARANTINED, f"{len(failed)} could not be put back, such as: {failed[0].error}")
+        code = Exit.OUR_FAULT if unserved_of([one.entry for one in failed], served) else Exit.QUARANTINED
+        raise Failed(code, f"{len(failed)} could not be put back, such as: {failed[0].error}")

@@ -32,8 +32,9 @@ def command(
 
 async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: bool) -> None:
     from ingestor.cli.asking import asking
+    from ingestor.cli.serving import fail_unserved, served_by_holder, tell_unserved, unserved_of
     from ingestor.observe.wording import counted
-    from ingestor.runtime.upkeep import distinct_ids
+    from ingestor.runtime.upkeep import NOT_WATCHED, distinct_ids, want_renewals
 
     async with asking(settings, folder, marks_ended=False) as asked:
         entries = await distinct_ids(_marked_live(asked.ledger, folder))
@@ -41,14 +42,17 @@ async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: 
         gone = [one.entry for one in checked if not one.is_there and not one.has_expired]
         expired = [one.entry for one in checked if one.has_expired]
         in_line = 0
+        left: list[LedgerEntry] = []
         if renew:
-            for entry in [*gone, *expired]:
-                assert entry.content_id is not None
-                in_line += await asked.ledger.want_renewal(entry.content_id, None)
+            served = served_by_holder(settings)
+            wanted, impossible = await want_renewals(asked.ledger, [*gone, *expired], None, served)
+            in_line, left = len(wanted), unserved_of(impossible, served)
+    tell_unserved(left, NOT_WATCHED)
     if json:
         missing = [{"folder": e.folder, "path": e.path, "file_id": e.file_id} for e in gone]
         counts = {"checked": len(checked), "gone": len(gone), "expired": len(expired), "in_line": in_line}
         out_json({**counts, "files": missing})
+        fail_unserved(left)
         return
     for entry in gone:
         out(f"gone: {entry.file_id}  {entry.folder}/{entry.path}")
@@ -57,6 +61,7 @@ async def _verify(settings: Settings, folder: str | None, *, renew: bool, json: 
     out(f"asked about {counted(len(checked), 'id')}: {there} there, {len(gone)} gone{ended}")
     if in_line:
         out(f"{in_line} are in line again: a running `ingestor watch` takes them, else the next `ingestor backfill`")
+    fail_unserved(left)
 
 
 async def _marked_live(ledger: Ledger, folder: str | None) -> AsyncIterator[LedgerEntry]:

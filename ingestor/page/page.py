@@ -66,7 +66,8 @@ class StatusPage:
             browser, counter = (browser_at(parts.settings, parts.clock) for _ in range(2))
             for reader in (browser, counter):
                 stack.push_async_callback(reader.close)
-            retrying = Retrying(ledger=parts.ledger, browser=browser, clock=parts.clock)
+            served = None if parts.cluster is not None else [folder.name for folder in parts.folders]
+            retrying = Retrying(ledger=parts.ledger, browser=browser, clock=parts.clock, served=served)
             stack.push_async_callback(retrying.stop)
             yield Site(
                 parts=parts,

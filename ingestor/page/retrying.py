@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -30,7 +31,11 @@ class Retried:
 class Retrying:
     """One thing after another: who asks for all while all are under way is told so."""
 
-    def __init__(self, *, ledger: Ledger, browser: LedgerBrowser, clock: Clock) -> None:
+    def __init__(
+        self, *, ledger: Ledger, browser: LedgerBrowser, clock: Clock, served: Collection[str] | None = None
+    ) -> None:
+        """`served`: the folders that are worked on; None: all may be, by some machine."""
+        self._served = served
         self._ledger = ledger
         self._browser = browser
         self._clock = clock
@@ -79,7 +84,7 @@ class Retrying:
             self._end()
 
     async def _put_back(self, all_seen: tuple[Seen, ...] | list[Seen]) -> None:
-        ends = await asyncio.gather(*(put_back(self._ledger, seen.entry) for seen in all_seen))
+        ends = await asyncio.gather(*(put_back(self._ledger, seen.entry, self._served) for seen in all_seen))
         problems = [((end.entry.folder, end.entry.path), end.error) for end in ends if end.error is not None]
         self._count(put_back=len(ends) - len(problems), failed=len(problems), problems=tuple(problems))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -206,8 +206,19 @@ class PutBack:
     error: str | None = None
 
 
-async def put_back(ledger: Ledger, entry: LedgerEntry) -> PutBack:
-    """A quarantined image in line again; a file that was moved away comes back first."""
+NOT_WATCHED = (
+    "the folder {folder} is not one of the running `ingestor watch`; add it to its settings, or stop it, and say this "
+    "again"
+)
+
+
+async def put_back(ledger: Ledger, entry: LedgerEntry, served: Collection[str] | None = None) -> PutBack:
+    """A quarantined image in line again; a file that was moved away comes back first.
+
+    `served`: the folders of the daemon that is to take it; None: nobody is at work, or all folders are served.
+    """
+    if served is not None and entry.folder not in served:
+        return PutBack(entry=entry, error=NOT_WATCHED.format(folder=entry.folder))
     source = SourceFile(folder=entry.folder, root=entry.root, path=entry.path, identity=entry.identity)
     if entry.put_away is not None and entry.put_away != DELETED:
         try:
@@ -219,14 +230,17 @@ async def put_back(ledger: Ledger, entry: LedgerEntry) -> PutBack:
 
 
 async def want_renewals(
-    ledger: Ledger, entries: Sequence[LedgerEntry], batch: str | None
+    ledger: Ledger, entries: Sequence[LedgerEntry], batch: str | None, folders: Sequence[str] | None = None
 ) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
-    """Those whose content is in line for the next generation now, and those that have no source to renew from."""
+    """Those whose content is in line for the next generation now, and those that have no source to renew from.
+
+    `folders`: where a source may be, for somebody to take it from the line; None: anywhere.
+    """
     wanted: list[LedgerEntry] = []
     impossible: list[LedgerEntry] = []
     for entry in entries:
         assert entry.content_id is not None
-        (wanted if await ledger.want_renewal(entry.content_id, batch) else impossible).append(entry)
+        (wanted if await ledger.want_renewal(entry.content_id, batch, folders) else impossible).append(entry)
     return wanted, impossible
 
 

@@ -60,6 +60,44 @@ async def test_what_somebody_has_deleted_is_marked_so(home: Home) -> None:
     assert home.present()["1.jpg"]["event"] == "purged"
 
 
+async def test_what_a_running_daemon_does_not_watch_is_not_handed_over_to_it(home: Home) -> None:
+    extra = home.folder / "extra"
+    extra.mkdir()
+    for name, seed in (("one.jpg", 1), ("two.jpg", 2)):
+        drop(home, name, seed)
+        (home.inbox / name).rename(extra / name)
+    drop(home, "mine.jpg", 3)
+    await home.run("backfill")
+    await home.run("backfill", str(extra))
+    first = home.present()
+    async with home.watching():
+        for named in (["extra/one.jpg"], ["--within", "48h", "--folder", "extra"]):
+            ran = await home.run("renew", *named)
+            assert ran.code == 1
+            assert "put in line for a new id: 0 images" in ran.out
+            assert "extra/one.jpg" in ran.err
+            assert "the folder extra is not one of the running `ingestor watch`" in ran.err
+        both = await home.run("renew", "extra/one.jpg", "inbox/mine.jpg", "--json")
+        assert (both.code, both.json["in_line"]) == (1, 1)
+        await home.delete_at_api(first["two.jpg"]["file_id"])
+        ran = await home.run("verify", "--renew", "--json")
+        assert (ran.code, ran.json["gone"], ran.json["in_line"]) == (1, 1, 0)
+        assert "extra/two.jpg: not put in line" in ran.err
+    ran = await home.run("renew", "extra/one.jpg", "extra/two.jpg")
+    assert ran.code == 0, ran.err
+    assert all(home.present()[name]["generation"] == 1 for name in ("one.jpg", "two.jpg"))
+
+
+async def test_a_path_of_a_folder_that_left_the_settings_is_not_renewed_but_told_of(home: Home) -> None:
+    drop(home, "one.jpg", 1)
+    await home.run("backfill")
+    home.settings["folders"][0] |= {"path": str(home.folder), "name": "all", "recursive": False}
+    home.save()
+    ran = await home.run("renew", home.present()["one.jpg"]["file_id"])
+    assert ran.code == 1
+    assert "inbox/one.jpg: not put in line: the folder inbox is not in the settings" in ran.err
+
+
 async def test_an_id_that_a_copy_elsewhere_goes_by_is_kept(home: Home) -> None:
     scratch = home.folder / "scratch"
     scratch.mkdir()

@@ -166,5 +166,7 @@ async def site_of(world: World, token_file: Path | None = None) -> Site:
         rendering=Rendering(),
         urls=Urls(api=world.api, clock=clock),
         thumbnails=Thumbnails(max_pixels=1_000_000, spool=world.ledger.path.parent, clock=clock),
-        retrying=Retrying(ledger=world.ledger, browser=browser, clock=clock),
+        retrying=Retrying(
+            ledger=world.ledger, browser=browser, clock=clock, served=[folder.name for folder in parts.folders]
+        ),
     )

@@ -72,6 +72,20 @@ async def test_all_with_a_reason_of_a_folder_are_put_back(page: Page) -> None:
     assert await waiting(page) == ["a.jpg"]
 
 
+async def test_what_the_daemon_does_not_watch_stays_quarantined_and_is_told_of(page: Page) -> None:
+    await quarantined(page, "a.jpg")
+    await quarantined(page, "c.jpg", folder="elsewhere")
+    await page.count()
+    await page.post("/retry", {"all": "yes"})
+    await until_done(page)
+    assert await waiting(page) == ["a.jpg"]
+    retried = page.site.retrying.latest
+    assert retried is not None
+    ((place, why),) = retried.problems
+    assert place == ("elsewhere", "c.jpg")
+    assert "the folder elsewhere is not one of the running `ingestor watch`" in why
+
+
 async def test_hundreds_are_put_back_while_the_page_answers(page: Page) -> None:
     for number in range(130):
         await quarantined(page, f"{number:03}.jpg")
