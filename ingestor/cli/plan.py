@@ -61,7 +61,8 @@ async def _plan(
         selections = await select(settings, ledger, wanted, purpose=purpose, metadata=metadata, remember=False)
         images = image_pool(settings)
         stack.push_async_callback(images.close)
-        planner = Planner(selections, books=ledger or NoBooks(), images=images, clock=clock)
+        books, most = ledger or NoBooks(), settings.normalise.max_pixels
+        planner = Planner(selections, books=books, images=images, max_pixels=most, clock=clock)
         state = await ledger.fact(UPLOAD_QUOTA_FACT) if ledger is not None else None
         with showing(planner):
             plan = await planner.run()

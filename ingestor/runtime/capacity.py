@@ -78,7 +78,9 @@ async def would_expire(settings: Settings, selections: Sequence[Selection], cloc
         if forecast(sum([await _wanted(selection, books, clock) for selection in selections]), supply).fits:
             return None
         # Some of them may have the same bytes, which is seen only by reading those of the same size.
-        uploads = (await Planner(selections, books=books, images=None, clock=clock).run()).to_upload
+        most = settings.normalise.max_pixels
+        planner = Planner(selections, books=books, images=None, max_pixels=most, clock=clock)
+        uploads = (await planner.run()).to_upload
     what = forecast(uploads, supply)
     if what.fits:
         return None

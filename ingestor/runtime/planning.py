@@ -88,14 +88,23 @@ class Planner:
     """One plan; `looked_at` grows while it is made."""
 
     def __init__(
-        self, selections: Sequence[Selection], *, books: Books, images: ImageWorker | None, clock: Clock
+        self,
+        selections: Sequence[Selection],
+        *,
+        books: Books,
+        images: ImageWorker | None,
+        max_pixels: int,
+        clock: Clock,
     ) -> None:
-        """`images` None: no image is opened, and each counts as one that gets through."""
+        """`images` None: no image is opened, and each counts as one that gets through.
+
+        No file is hashed that is larger than `max_pixels` need.
+        """
         self._selections = selections
         self._books = books
         self._images = images
         self._clock = clock
-        self._largest_bytes = largest_file_bytes(images.max_pixels)
+        self._largest_bytes = largest_file_bytes(max_pixels)
         self._plan = Plan()
         self._shared_sizes: frozenset[int] = frozenset()
         self._verdicts: dict[ContentId, asyncio.Future[_Verdict]] = {}

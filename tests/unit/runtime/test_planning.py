@@ -29,8 +29,6 @@ NOW = datetime.now(UTC)
 class Headers:
     """An `ImageWorker` that knows what is in a file by its name."""
 
-    max_pixels = 300_000_000
-
     def __init__(self) -> None:
         self.asked: list[str] = []
 
@@ -126,7 +124,8 @@ class Desk:
     def planner(self, only: tuple[str, ...] | None = None, settings: FolderSettings | None = None) -> Planner:
         folder = DropFolder(settings or folder_settings(self.root, settle="1s"))
         selection = Selection(folder=folder, only=only)
-        return Planner([selection], books=self.books, images=self.headers, clock=FakeClock(datetime.now(UTC)))
+        clock = FakeClock(datetime.now(UTC))
+        return Planner([selection], books=self.books, images=self.headers, max_pixels=300_000_000, clock=clock)
 
     async def plan(self, only: tuple[str, ...] | None = None, **settings: Any) -> Plan:
         return await self.planner(only, folder_settings(self.root, **{"settle": "1s", **settings})).run()
