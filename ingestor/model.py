@@ -128,8 +128,8 @@ class Payload:
     height_px: int
     normalised: tuple[str, ...]
     """What was done, in order, from `turned`, `first_frame`, `colour`, `recoded`, `resized`, `webp`; or one of
-    `stripped`, `trimmed`, `mended` (metadata, what was appended, or what is damaged beside the picture taken out of
-    bytes that comply otherwise; or their missing end added); empty: nothing."""
+    `stripped`, `trimmed`, `mended` (metadata, what was appended, or what is damaged or huge beside the picture taken
+    out of bytes that comply otherwise; or their missing end added); empty: nothing."""
     profile: str
     """Which encoder made the bytes, and how: part of the idempotency key. `as-is` for untouched bytes."""
     warnings: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ingestor.images.source import Source
@@ -49,6 +49,23 @@ def png_checksum_is_right(data: bytes | memoryview, chunk: Chunk) -> bool:
     """Never for a chunk that is not there as a whole."""
     checksum = data[chunk.end : chunk.end + PNG_CHECKSUM_BYTES]
     return zlib.crc32(data[chunk.begin - len(chunk.kind) : chunk.end]) == int.from_bytes(checksum)
+
+
+def png_without(data: bytes, fault: Callable[[Chunk], str | None]) -> tuple[bytes, list[str]]:
+    """A PNG without those chunks of which `fault` has something to say, and all of that, each but once."""
+    parts: list[bytes] = []
+    odd: dict[str, None] = {}
+    at = 0
+    for chunk in of_png(data):
+        if chunk.end + PNG_CHECKSUM_BYTES > len(data):
+            break
+        if (warning := fault(chunk)) is not None:
+            parts.append(data[at : chunk.begin - HEAD_BYTES])
+            at = chunk.end + PNG_CHECKSUM_BYTES
+            odd[warning] = None
+        if chunk.kind == b"IEND":
+            break
+    return (b"".join([*parts, data[at:]]), list(odd)) if odd else (data, [])
 
 
 def of_webp(data: bytes, at: int = _RIFF_HEAD_BYTES, end: int | None = None) -> Iterator[Chunk]:

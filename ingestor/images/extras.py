@@ -23,26 +23,18 @@ def without_damaged_extras(data: bytes) -> tuple[bytes, list[str]]:
     """A PNG without those chunks beside its picture that are damaged, or follow the one that there may be; and a
     warning for each kind of them.
     """
-    parts: list[bytes] = []
-    odd: dict[str, None] = {}
-    at, has_profile = 0, False
+    has_profile = False
     moves_as_told = _moves_as_told(data)
-    for chunk in chunks.of_png(data):
-        if chunk.end + chunks.PNG_CHECKSUM_BYTES > len(data):
-            break
+
+    def fault(chunk: Chunk) -> str | None:
+        nonlocal has_profile
         warning = _damage(data, chunk)
         if warning is None and chunk.kind == b"iCCP":
             # Viewers go by the first, Pillow by the last.
             warning, has_profile = (_SECOND_PROFILE if has_profile else None), True
-        if not moves_as_told and chunk.kind in _ANIMATION:
-            warning = _BROKEN_ANIMATION
-        if warning is not None:
-            parts.append(data[at : chunk.begin - chunks.HEAD_BYTES])
-            at = chunk.end + chunks.PNG_CHECKSUM_BYTES
-            odd[warning] = None
-        if chunk.kind == b"IEND":
-            break
-    return (b"".join([*parts, data[at:]]), list(odd)) if odd else (data, [])
+        return warning if moves_as_told or chunk.kind not in _ANIMATION else _BROKEN_ANIMATION
+
+    return chunks.png_without(data, fault)
 
 
 def _moves_as_told(data: bytes) -> bool:

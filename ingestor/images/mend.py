@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingestor.images import chunks, headers, jpeg, jpeg_markers, png
+from ingestor.images import chunks, headers, jpeg, jpeg_markers, png, texts
 from ingestor.images.ending import is_cut_off
 from ingestor.images.extras import without_damaged_extras
 from ingestor.images.sniffing import format_of
@@ -37,6 +37,16 @@ def mend(file: Source, rules: NormaliseRules) -> list[str]:
 
 def _mend_png(file: Source) -> list[str]:
     data, odd = without_damaged_extras(file.whole())
+    if odd:
+        file.replace(data)
+    return odd
+
+
+def leave_out_large_texts(file: Source, rules: NormaliseRules) -> list[str]:
+    """Have a PNG that would be sent as it is leave out the texts that the API may refuse it for; warnings of it."""
+    if format_of(file).name != "PNG" or file.size_bytes > IN_MEMORY_BYTES or rules.metadata == "strip":
+        return []
+    data, odd = texts.without_large(file.whole())
     if odd:
         file.replace(data)
     return odd

@@ -17,11 +17,24 @@ from PIL import Image, PngImagePlugin
 
 from ingestor.disk import disk_fault
 from ingestor.errors import ImageRejected
-from ingestor.images import attached, colour, damage, decode, fitting, headers, integrity, png, shape, style, verify
+from ingestor.images import (
+    attached,
+    colour,
+    damage,
+    decode,
+    fitting,
+    headers,
+    integrity,
+    png,
+    shape,
+    style,
+    texts,
+    verify,
+)
 from ingestor.images.fitting import Limits, Wish
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.lighten import Lightened, foreseen, lightened
-from ingestor.images.mend import mend
+from ingestor.images.mend import leave_out_large_texts, mend
 from ingestor.images.plan import Plan, plan
 from ingestor.images.profile import profile
 from ingestor.images.samples import Picture
@@ -61,6 +74,8 @@ def inspect(source: Path, rules: NormaliseRules, began: float) -> Payload:
         mend(file, rules)
         header, _ = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
+        if what.passes:
+            leave_out_large_texts(file, rules)
         light = foreseen(file, header, what, rules) if file.size_bytes <= IN_MEMORY_BYTES else None
         if what.passes and light is None:
             return _untouched(file, header, [], "", began)
@@ -93,6 +108,8 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
         mended = mend(file, rules)
         header, undecoded = headers.read(file, format_of(file), rules)
         what = plan(file, header, rules)
+        if what.passes:
+            mended += leave_out_large_texts(file, rules)
         if (light := lightened(file, header, undecoded, what, rules)) is not None:
             made = _Made.of_light(light, header)
         elif what.passes:
@@ -129,7 +146,9 @@ def _by_header(file: Source, rules: NormaliseRules, began: float) -> Payload | N
         if format_of(file).name in ("PNG", "WEBP"):
             return None  # it may be mended
         raise
-    return _untouched(file, header, [], "", began) if plan(file, header, rules).passes else None
+    if not plan(file, header, rules).passes or (header.format.name == "PNG" and texts.has_large(file)):
+        return None
+    return _untouched(file, header, [], "", began)
 
 
 def _untouched(file: Source, header: Header, odd: list[str], sha256: str, began: float) -> Payload:

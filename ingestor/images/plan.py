@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ingestor.errors import ImageRejected
+from ingestor.images import texts
 from ingestor.images.headers import Header
 from ingestor.images.source import Source
 from ingestor.policy.formats import Format
@@ -25,6 +26,8 @@ class Plan:
     too_many_bytes: bool
     rarely_read: bool
     """It is coded in a way that nobody can count on being read."""
+    has_huge_profile: bool
+    """Its colours are described in more than every reader unpacks: they are converted, and it is left out."""
     is_hopeless: bool
     """In its own format it would be too large even after resizing."""
     source_size: Size
@@ -38,7 +41,8 @@ class Plan:
     @property
     def fits_but_for_bytes(self) -> bool:
         """The pixels comply: nothing but the size of the file may be wrong."""
-        needs_pixels = self.orientation != 1 or self.first_frame or self.must_resize or self.rarely_read
+        looks_wrong = self.orientation != 1 or self.first_frame or self.must_resize
+        needs_pixels = looks_wrong or self.rarely_read or self.has_huge_profile
         return self.source_format.accepted_as is not None and not needs_pixels
 
     @property
@@ -55,7 +59,7 @@ class Plan:
         done = {
             "turned": self.orientation != 1 or self.turned_by_decoder,
             "first_frame": self.first_frame,
-            "colour": colour,
+            "colour": colour or self.has_huge_profile,
             "recoded": self.rarely_read and written_as == self.source_format.name,
             "resized": size.pixels != self.source_size.pixels,
             "webp": written_as == "WEBP" and self.source_format.name != "WEBP",
@@ -75,6 +79,7 @@ def plan(source: Source, header: Header, rules: NormaliseRules) -> Plan:
         must_resize=box != header.size,
         too_many_bytes=too_many_bytes,
         rarely_read=header.rarely_read,
+        has_huge_profile=header.format.name == "PNG" and len(header.attached.icc or b"") >= texts.MOST_BYTES,
         is_hopeless=_is_hopeless(source, header, box, rules),
         source_size=header.size,
         source_format=header.format,

@@ -356,7 +356,7 @@ async def test_a_profile_of_some_megabytes_is_no_bomb(pool, tmp_path):
     profile = kit.rgb_profile(kit.DISPLAY_P3, 2.2) + bytes(3_000_000)
     profile = struct.pack(">I", len(profile)) + profile[4:]
     (tmp_path / "a.png").write_bytes(kit.saved(kit.quarters(), "PNG", icc_profile=profile))
-    assert (await pool.normalise(tmp_path / "a.png", tmp_path)).is_source
+    assert (await pool.normalise(tmp_path / "a.png", tmp_path)).normalised == ("colour",)
 
 
 @pytest.mark.parametrize("name", ["WEBP", "PNG"])
