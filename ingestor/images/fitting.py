@@ -1,8 +1,8 @@
 """A picture in a format that the API takes, never larger than allowed.
 
 A picture keeps its own format where the API takes it and the result fits: a JPEG stays a JPEG, a PNG stays lossless.
-Everything else becomes WebP, a picture of few colours without loss; what does not fit, first with less quality, at last
-with fewer pixels.
+Everything else becomes WebP, a picture of few colours without loss, and a small one where that takes no more bytes;
+what does not fit, first with less quality, at last with fewer pixels.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from PIL import Image
 from ingestor.errors import ImageRejected
 from ingestor.images import encode, shape
 from ingestor.images.attached import Attached, for_jpeg
+from ingestor.images.lossless import When
 from ingestor.images.sampling import CLEARLY, FEW_TILES, Foresight
 from ingestor.images.style import JpegStyle, resized
 from ingestor.policy import sizing
@@ -49,7 +50,7 @@ class Wish:
     format: str
     """Tried first."""
     style: JpegStyle
-    without_loss: bool
+    without_loss: When
     """A WebP keeps every pixel."""
     carried: Attached
     turn: int
@@ -69,11 +70,19 @@ def fit(image: Image.Image, wish: Wish, limits: Limits) -> tuple[Fitted, list[st
         fitted = as_jpeg(image, limits, carried, wish.style)
     elif wish.format == "PNG":
         fitted = as_png(image, limits, wish.carried)
-    elif wish.without_loss:
+    elif wish.without_loss != "never":
         fitted = as_lossless_webp(image, limits, wish.carried)
+    if fitted is not None and wish.without_loss == "where no larger":
+        fitted = _smaller(fitted, image, limits, wish.carried)
     if fitted is not None:
         return fitted, odd
     return as_webp(image, limits, wish.carried, wish.name), []
+
+
+def _smaller(lossless: Fitted, image: Image.Image, limits: Limits, carried: Attached) -> Fitted:
+    """What keeps every pixel, or the same at the wanted quality where that takes fewer bytes."""
+    data = encode.webp(image, limits.quality, carried)
+    return lossless if len(lossless.data) <= len(data) else replace(lossless, data=data)
 
 
 def as_jpeg(image: Image.Image, limits: Limits, carried: Attached, style: JpegStyle) -> Fitted | None:

@@ -16,6 +16,10 @@ from ingestor.images.source import Source
 _SIZE_MARKER = b"\xff\x4f\xff\x51"
 """Begin of a codestream, and of the segment that tells its size (ITU-T T.800, A.5.1)."""
 _COMPONENTS_AT = 40
+_CODING_MARKER, _TILE_MARKER = 0xFF52, 0xFF90
+"""How all of it is coded (A.6.1), and the end of what is told of all of it."""
+_TRANSFORMATION_AT = 13
+"""In the segment of how it is coded, from its marker on; 1: without loss."""
 _MANY_TILES, _LEAST_PIXELS_EACH = 1024, 1024
 """A decoder keeps 12 kB for each tile, whatever is in it; programs write tiles of 128x128 and more."""
 _SIGNED = 0x80
@@ -40,6 +44,19 @@ def decode(source: Source, picture: Image.Image) -> Image.Image:
     stored = shown.split()
     parts = [stored[channel] for channel in channels.order]
     return Image.merge(channels.mode, parts) if len(parts) > 1 else parts[0]
+
+
+def is_reversible(data: bytes) -> bool:
+    """Whether it is coded by the transformation that loses nothing."""
+    at = data.find(_SIZE_MARKER) + 2
+    while at >= 2 and at + _TRANSFORMATION_AT < len(data):
+        marker, length = struct.unpack_from(">2H", data, at)
+        if marker == _CODING_MARKER:
+            return data[at + _TRANSFORMATION_AT] == 1
+        if marker == _TILE_MARKER:
+            break
+        at += 2 + length
+    return False
 
 
 def _deep(source: Source, picture: Image.Image, channels: Channels | None) -> Image.Image | None:

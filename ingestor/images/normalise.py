@@ -25,6 +25,7 @@ from ingestor.images import (
     fitting,
     headers,
     integrity,
+    lossless,
     png,
     shape,
     style,
@@ -193,10 +194,10 @@ class _Made:
 
 def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules: NormaliseRules) -> _Made:
     picture, shown, odd, deep_header = _pixels(file, header, undecoded, what, rules)
+    origin = lossless.origin_of(file, header, picture)
     file.forget()
     if what.first_frame and rules.animation == "keep":
         odd.append("it moves, but can only be sent still: its first frame was taken")
-    without_loss = _came_without_loss(file, header, picture)
     with damage.told(file, header.format):  # a kind of pixels that nothing here can convert is the file's fault
         picture, shown_header = colour.curved(picture, deep_header)
         picture, odd_depth = colour.to_eight_bits(picture)
@@ -213,7 +214,7 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
     wish = Wish(
         format=what.format,
         style=_style(header, what),
-        without_loss=without_loss and not what.must_resize,
+        without_loss="never" if what.must_resize or what.format != "WEBP" else lossless.when(origin, image),
         carried=carried,
         turn=turn,
         name=file.name,
@@ -241,12 +242,6 @@ def _pixels(
     wanted = what.box if rules.light == "encoded" else header.size
     decoded = decode.pixels(file, header, undecoded, wanted, rules.integrity, to_resize=what.must_resize)
     return decoded.image, decoded.shown, decoded.odd, decoded.header
-
-
-def _came_without_loss(file: Source, header: Header, picture: Picture) -> bool:
-    """Whether it is a picture of few colours, or a lossless WebP: lossy coding would be seen, or be the first."""
-    lossless_webp = header.format.name == "WEBP" and b"VP8L" in file.head
-    return picture.mode in ("P", "PA", "1") or header.format.name == "GIF" or lossless_webp
 
 
 def _style(header: Header, what: Plan) -> JpegStyle:
