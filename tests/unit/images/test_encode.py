@@ -55,3 +55,13 @@ def test_a_jpeg_of_quality_90_is_as_like_its_original_as_such_a_webp():
     assert jpeg >= 0.98
     assert jpeg >= likeness(encode.webp(photo, 90)) - 0.005
     assert likeness(encode.webp_for_little_room(photo, 90)) >= likeness(encode.webp(photo, 90))
+
+
+def test_a_large_picture_of_fine_texture_is_written_where_the_quick_way_has_no_room_for_it():
+    texture = kit.photograph(4096, 4096)
+    with pytest.raises(ValueError, match="encoding error"):
+        texture.save(io.BytesIO(), "WEBP", quality=95, method=encode.WEBP_METHOD)
+    with Image.open(io.BytesIO(encode.webp(texture, 95))) as written:
+        assert written.size == (4096, 4096)
+    with pytest.raises(ValueError, match="encoding error"):
+        encode.webp(Image.new("RGB", (17000, 1)), 95)
