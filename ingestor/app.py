@@ -65,11 +65,17 @@ def rules_of(normalise: NormaliseSettings) -> NormaliseRules:
     )
 
 
-def image_pool(settings: Settings) -> ImagePool:
+def spool_folder(settings: Settings) -> Path:
+    """Where images that were made fit lie until they are sent."""
+    return settings.state_dir / "spool"
+
+
+def image_pool(settings: Settings, spool: Path) -> ImagePool:
     return ImagePool(
         rules_of(settings.normalise),
         workers=settings.normalise.workers,
         image_timeout_seconds=settings.normalise.image_timeout,
+        spool=spool,
     )
 
 
@@ -184,18 +190,19 @@ async def assemble(
         if isinstance(clock, SystemClock):
             stack.enter_context(kept_right(clock, api.http, api.files, ledger=ledger, observer=observer))
         await check_account(settings, api.key, ledger=ledger, files=api.files)
-        images = image_pool(settings)
+        below = spool_folder(settings)
+        spool = _spool(below) if cluster is None else stack.enter_context(own_spool(below))
+        images = image_pool(settings, spool)
         stack.push_async_callback(images.close)
         hasher = Hasher(clock)
         stack.push_async_callback(hasher.close)
-        spool = settings.state_dir / "spool"
         tools = Tools(
             folders={folder.name: folder for folder in folders},
             ledger=ledger,
             manifest=Manifest(settings.manifest, ledger) if cluster is None else cluster.manifest,
             api=api.files,
             images=images,
-            spool=_spool(spool) if cluster is None else stack.enter_context(own_spool(spool)),
+            spool=spool,
             clock=clock,
             observer=observer,
             fingerprint=hasher.fingerprint,

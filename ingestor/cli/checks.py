@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ingestor.app import rules_of
+from ingestor.app import rules_of, spool_folder
 from ingestor.cli.check_api import api_findings
 from ingestor.cli.check_places import event_findings, file_findings, folder_findings, trees_of
 from ingestor.cli.exits import Exit
@@ -62,7 +62,7 @@ async def _ledger(settings: Settings) -> list[Finding]:
 
 
 async def _images(settings: Settings) -> Sequence[Finding]:
-    pool = ImagePool(rules_of(settings.normalise), workers=1)
+    pool = ImagePool(rules_of(settings.normalise), workers=1, spool=spool_folder(settings))
     try:
         await pool.warm_up()
         findings = [good("images", f"workers start{''.join(f'; not confined: {what}' for what in pool.confinement)}")]

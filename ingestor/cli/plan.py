@@ -45,7 +45,7 @@ async def _plan(
     """The object that `--json` prints."""
     from contextlib import AsyncExitStack
 
-    from ingestor.app import UPLOAD_QUOTA_FACT, image_pool
+    from ingestor.app import UPLOAD_QUOTA_FACT, image_pool, spool_folder
     from ingestor.cli.planned import numbers
     from ingestor.cli.progress import showing
     from ingestor.cli.reading import ledger_if_any
@@ -59,7 +59,7 @@ async def _plan(
     async with AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(ledger_if_any(settings))
         selections = await select(settings, ledger, wanted, purpose=purpose, metadata=metadata, remember=False)
-        images = image_pool(settings)
+        images = image_pool(settings, spool_folder(settings))
         stack.push_async_callback(images.close)
         books, most = ledger or NoBooks(), settings.normalise.max_pixels
         planner = Planner(selections, books=books, images=images, max_pixels=most, clock=clock)

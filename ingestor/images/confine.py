@@ -9,32 +9,33 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import platform
 import resource
 import signal
 import struct
 import sys
+from pathlib import Path
+
+from ingestor.images.landlock import write_beneath
+from ingestor.images.system_calls import refuse_system_calls
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_SECCOMP = 22
+_PR_SET_DUMPABLE = 4
+_PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
-_SECCOMP_MODE_FILTER = 2
 
-_ALLOW = 0x7FFF0000
-_REFUSE = 0x00050000 | 1  # SECCOMP_RET_ERRNO, EPERM
-_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_FORBIDDEN = {
-    # socket connect accept bind listen socketpair, execve execveat, ptrace, kill, process_vm_readv/writev,
-    # io_uring_setup, bpf, userfaultfd, mount, open_by_handle_at
-    "x86_64": (41, 42, 43, 49, 50, 53, 59, 322, 101, 62, 310, 311, 425, 321, 323, 165, 304),
-    "aarch64": (198, 203, 202, 200, 201, 199, 221, 281, 117, 129, 270, 271, 425, 280, 282, 40, 265),
-}
+_CAPABILITY_VERSION = 0x20080522
+_CAPABILITIES = 64
+_KEPT = (1, 2)
+"""CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: a daemon that is root takes images which only their owner may read, and its
+spool may be another's. They open no other process, and Landlock keeps writing to the spool."""
 
 
-def confine(*, parent: int, memory_bytes: int, file_bytes: int, nice: int) -> list[str]:
-    """Give up memory, core dumps, large files, priority, network, new programs, and life after the parent.
+def confine(*, parent: int, memory_bytes: int, file_bytes: int, nice: int, spool: Path | None = None) -> list[str]:
+    """Give up memory, core dumps, large files, priority, life after the parent, privileges, writing outside of
+    `spool` (None: writing stays as it is), the sight of other processes, network, and new programs.
 
-    Returns what could not be given up, in words. Exits at once when the parent is gone already.
+    Returns what could not be given up, in words. Exits at once when the parent is gone already. Holds for this
+    thread and those that it starts: there must be no other yet.
     """
     refused: list[str] = []
     _limit(resource.RLIMIT_AS, memory_bytes, "memory limit", refused)
@@ -43,15 +44,30 @@ def confine(*, parent: int, memory_bytes: int, file_bytes: int, nice: int) -> li
     with contextlib.suppress(OSError):
         os.nice(nice)
     if sys.platform != "linux":
-        return [*refused, "death with the parent, no network (Linux only)"]
+        return [*refused, "death with the parent, no writing outside the spool, no network, no processes (Linux only)"]
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         refused.append("death with the parent")
     if os.getppid() != parent:
         os._exit(0)
-    if not _filter_system_calls(libc):
-        refused.append("no network")
+    if not _drop_privileges(libc):
+        refused.append("no privileges")
+    if not write_beneath(spool, libc):
+        refused.append("no writing outside the spool")
+    if not refuse_system_calls(libc):
+        refused += ["no network", "no new processes"]
     return refused
+
+
+def hide_from_workers() -> None:
+    """Close the memory, the environment and the descriptors of this process to others of its user.
+
+    Before the first worker starts: it is the same user, and the key is here. A crash then dumps no core, and the files
+    of this process in `/proc` belong to root: what everybody may read there (mountinfo, stat) stays readable, and a
+    process always finds its own descriptors; we read nothing else.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _limit(kind: int, value: int, what: str, refused: list[str]) -> None:
@@ -63,37 +79,20 @@ def _limit(kind: int, value: int, what: str, refused: list[str]) -> None:
         refused.append(what)
 
 
-def _filter_system_calls(libc: ctypes.CDLL) -> bool:
-    """Install a seccomp filter under which no connection can be made and no program started.
-
-    Existing descriptors (the channel to the daemon) keep working. True where it holds.
-    """
-    machine = platform.machine()
-    if machine not in _FORBIDDEN:
+def _drop_privileges(libc: ctypes.CDLL) -> bool:
+    """All capabilities but `_KEPT`, and whatever could bring new ones. capabilities(7)"""
+    for capability in range(_CAPABILITIES):
+        if capability not in _KEPT:
+            # Refused to whoever has no privileges to begin with, and who then gets none for want of new programs.
+            libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    header = struct.pack("Ii", _CAPABILITY_VERSION, 0)
+    # struct {__u32 effective, permitted, inheritable;}, for capabilities below 32 and for those above
+    held = ctypes.create_string_buffer(24)
+    if libc.capget(header, held) != 0:
         return False
-    program = _program(_AUDIT_ARCH[machine], _FORBIDDEN[machine])
-    buffer = ctypes.create_string_buffer(program, len(program))
-    # struct sock_fprog {unsigned short len; struct sock_filter *filter;}
-    header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
-    descriptor = ctypes.create_string_buffer(header, len(header))
-    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+    kept = sum(1 << capability for capability in _KEPT) & struct.unpack_from("I", held, 4)[0]
+    left = struct.pack("6I", kept, kept, 0, 0, 0, 0)
+    # Who has nothing to give up may not even be allowed to ask: @privileged of systemd has capset in it.
+    if any(held.raw) and libc.capset(header, left) != 0:
         return False
-    return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, descriptor, 0, 0) == 0)
-
-
-def _program(architecture: int, forbidden: tuple[int, ...]) -> bytes:
-    """Classic BPF: calls of another architecture and forbidden numbers fail with EPERM, all others pass."""
-    load, equal, at_least, end = 0x20, 0x15, 0x35, 0x06
-    allow = 4 + len(forbidden)
-    refuse = allow + 1
-    # (what to do, lines to skip if so, lines to skip if not, value). x32 calls carry bit 30 and would get past the
-    # numbers of 64-bit calls, so all of them are refused.
-    lines = [
-        (load, 0, 0, 4),
-        (equal, 0, refuse - 2, architecture),
-        (load, 0, 0, 0),
-        (at_least, refuse - 4, 0, 0x40000000),
-    ]
-    lines += [(equal, refuse - 5 - place, 0, number) for place, number in enumerate(forbidden)]
-    lines += [(end, 0, 0, _ALLOW), (end, 0, 0, _REFUSE)]
-    return b"".join(struct.pack("HBBI", *line) for line in lines)
+    return bool(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)

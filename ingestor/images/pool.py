@@ -37,7 +37,8 @@ class ImagePool:
     """The `ImageWorker` of the program. Processes start when first needed; `close()` leaves none behind.
 
     `workers=0` means one for each core. `memory_bytes` is each one's address space, by default enough for
-    `rules.max_pixels`. `entry` names the module whose `main()` runs in them.
+    `rules.max_pixels`. `spool` is the only folder in which they can write; without it they are not kept from others.
+    `entry` names the module whose `main()` runs in them.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ImagePool:
         workers: int = 0,
         image_timeout_seconds: float = 60.0,
         memory_bytes: int | None = None,
+        spool: Path | None = None,
         entry: str = "ingestor.images.worker",
     ) -> None:
         self.rules = rules
@@ -54,6 +56,7 @@ class ImagePool:
         self.workers = workers or _cores()
         self.image_timeout_seconds = image_timeout_seconds
         self.memory_bytes = memory_bytes or worker_memory_bytes(rules.max_pixels)
+        self._spool = spool
         self._entry = entry
         self._gate = Gate(self.workers)
         self._idle: list[WorkerProcess] = []
@@ -129,8 +132,10 @@ class ImagePool:
         try:
             async with asyncio.timeout(self.image_timeout_seconds):
                 answer = await worker.ask(task)
-            # After "memory" the process is sound but its heap is not: a fresh one starts with all of its memory.
-            sound = answer.get("reason") != "memory" and worker.images < IMAGES_PER_WORKER
+            # After "memory" the process is sound but its heap is not: a fresh one starts with all of its memory. After
+            # "disk" a fresh one may write in the folder that has by now the spool's name.
+            is_usable = answer.get("reason") != "memory" and answer.get("end") != "disk"
+            sound = is_usable and worker.images < IMAGES_PER_WORKER
             return answers.to_payload(answer, source, stem)
         except TimeoutError as error:
             if worker.worked_seconds >= AT_WORK * self.image_timeout_seconds:
@@ -173,7 +178,7 @@ class ImagePool:
         if self._closed:
             raise ImageWorkerLost("the image workers are closed", solitary=False)
         try:
-            worker = await WorkerProcess.start(self.rules, self.memory_bytes, self._entry)
+            worker = await WorkerProcess.start(self.rules, self.memory_bytes, self._entry, self._spool)
         except WorkerNotStarted as error:
             raise ImageWorkerLost(str(error), solitary=False) from error
         if self._closed:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ingestor.disk.programs import ENVIRONMENT
 from ingestor.images import wire
+from ingestor.images.confine import hide_from_workers
 from ingestor.ports import NormaliseRules
 
 START_SECONDS = 30.0
@@ -88,15 +89,17 @@ class WorkerProcess:
         return _processor_seconds(self.pid) - self._worked_before
 
     @classmethod
-    async def start(cls, rules: NormaliseRules, memory_bytes: int, entry: str) -> WorkerProcess:
-        """A worker that has said it is ready. Raises `WorkerNotStarted`."""
+    async def start(
+        cls, rules: NormaliseRules, memory_bytes: int, entry: str, spool: Path | None = None
+    ) -> WorkerProcess:
+        """A worker that has said it is ready; it writes in `spool` alone. Raises `WorkerNotStarted`."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         # Whatever libraries print goes nowhere near our own stderr, yet the last words of a dead worker are kept.
         complaints = os.memfd_create("complaints") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
         try:
             with theirs:
-                process = _launch(theirs.fileno(), complaints, rules, memory_bytes, entry)
+                process = _launch(theirs.fileno(), complaints, rules, memory_bytes, entry, spool)
         except OSError as error:
             ours.close()
             os.close(complaints)
@@ -187,7 +190,7 @@ def _processor_seconds(pid: int) -> float:
 
 
 def _launch(
-    channel: int, complaints: int, rules: NormaliseRules, memory_bytes: int, entry: str
+    channel: int, complaints: int, rules: NormaliseRules, memory_bytes: int, entry: str, spool: Path | None
 ) -> subprocess.Popen[bytes]:
     """Start the interpreter with a clean environment.
 
@@ -195,8 +198,9 @@ def _launch(
     """
     path = [entry_ for entry_ in sys.path if entry_]
     root = str(Path(__file__).resolve().parents[2])
-    settings = {"rules": asdict(rules), "memory_bytes": memory_bytes}
+    settings = {"rules": asdict(rules), "memory_bytes": memory_bytes, "spool": spool and wire.path_to_text(spool)}
     launch = _LAUNCH.format(path=[root, *path], entry=entry)
+    hide_from_workers()
     return subprocess.Popen(
         [sys.executable, "-I", "-X", "utf8", "-c", launch, str(channel), str(os.getpid()), json.dumps(settings)],
         pass_fds=[channel],

@@ -36,6 +36,7 @@ def main() -> None:
         memory_bytes=settings["memory_bytes"],
         file_bytes=rules.max_bytes + 4 * 1024 * 1024,
         nice=NICE,
+        spool=None if settings["spool"] is None else wire.path_from_text(settings["spool"]),
     )
     channel.sendall(wire.pack({"end": "ready", "refused": refused}))
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -86,7 +86,7 @@ class Thumbnails:
 
     async def _made(self, file: Path) -> Thumbnail | None:
         if self._pool is None:
-            self._pool = ImagePool(self._rules, workers=1, image_timeout_seconds=TIMEOUT_SECONDS)
+            self._pool = ImagePool(self._rules, workers=1, image_timeout_seconds=TIMEOUT_SECONDS, spool=self._spool)
         try:
             payload = await self._pool.normalise(file, self._spool)
             try:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from ingestor.images import wire, worker
 
@@ -56,7 +57,7 @@ def _hoard(task: wire.Message) -> wire.Message:
 
 
 def _once(task: wire.Message) -> wire.Message:
-    mark = wire.path_from_text(task["source"]).with_suffix(".tried")
+    mark = _mark(task)
     if not mark.exists():
         mark.touch()
         os.abort()
@@ -64,11 +65,16 @@ def _once(task: wire.Message) -> wire.Message:
 
 
 def _stop(task: wire.Message) -> wire.Message:
-    mark = wire.path_from_text(task["source"]).with_suffix(".tried")
+    mark = _mark(task)
     if not mark.exists():
         mark.touch()
         signal.raise_signal(signal.SIGSTOP)
     return {"end": "not_ready", "reason": "busy", "message": "went on the second time"}
+
+
+def _mark(task: wire.Message) -> Path:
+    """A file in the spool, the only folder in which a worker can leave one."""
+    return wire.path_from_text(task["spool_stem"]).with_name("tried")
 
 
 def _burn(task: wire.Message) -> wire.Message:
@@ -83,21 +89,39 @@ def _nonsense(task: wire.Message) -> wire.Message:
 def _confess(task: wire.Message) -> wire.Message:
     """What this process could still do, as a message."""
     told = {"environment": sorted(os.environ), "descriptors": len(os.listdir("/proc/self/fd"))}
-    for what, tried in (("network", _connect), ("programs", _run_a_program)):
+    for what, tried in _TRIED.items():
         try:
-            tried()
+            tried(wire.path_from_text(task["source"]))
             told[what] = "possible"
         except OSError as error:
             told[what] = error.strerror or "refused"
     return {"end": "not_ready", "reason": "busy", "message": repr(told)}
 
 
-def _connect() -> None:
+def _connect(source: Path) -> None:
     socket.create_connection(("127.0.0.1", 9), timeout=1).close()
 
 
-def _run_a_program() -> None:
+def _run_a_program(source: Path) -> None:
     subprocess.run(["/bin/true"], check=True)
+
+
+def _fork(source: Path) -> None:
+    if not os.fork():
+        os._exit(0)
+
+
+def _read_the_secrets_of_the_daemon(source: Path) -> None:
+    Path(f"/proc/{os.getppid()}/environ").read_bytes()
+
+
+_TRIED = {
+    "network": _connect,
+    "programs": _run_a_program,
+    "processes": _fork,
+    "secrets": _read_the_secrets_of_the_daemon,
+    "files": Path.unlink,
+}
 
 
 _WISHES = {

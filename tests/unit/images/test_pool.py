@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import ctypes
 import os
+import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from ingestor.errors import ImageRejected, ImageWorkerLost, SourceNotReady
+from ingestor.errors import DiskFault, ImageRejected, ImageWorkerLost, SourceNotReady
 from ingestor.images import ImagePool, clear_spool, process
 from ingestor.images.pool import AT_WORK, SPOOL_PREFIX
 from ingestor.images.process import WorkerProcess
@@ -22,9 +25,10 @@ ODD = "tests.unit.images.odd_worker"
 
 
 @pytest.fixture
-async def pool():
+async def pool(folder):
     """Two workers that do what the names of images ask for."""
-    images = ImagePool(NormaliseRules(max_pixels=20_000_000), workers=2, entry=ODD, image_timeout_seconds=20)
+    rules = NormaliseRules(max_pixels=20_000_000)
+    images = ImagePool(rules, workers=2, entry=ODD, image_timeout_seconds=20, spool=folder / "spool")
     yield images
     await images.close()
 
@@ -216,6 +220,35 @@ async def test_a_worker_has_no_secrets_no_network_and_no_programs(pool, folder, 
     if "no network" not in pool.confinement:
         assert told["network"] == "Operation not permitted"
         assert told["programs"] == "Operation not permitted"
+        assert told["processes"] == "Operation not permitted"
+    if "no writing outside the spool" not in pool.confinement:
+        assert told["secrets"] == "Permission denied"
+        assert told["files"] == "Permission denied"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked into through Linux's /proc")
+async def test_this_process_is_hidden_before_a_worker_starts(pool):
+    libc = ctypes.CDLL(None)
+    libc.prctl(4, 1, 0, 0, 0)
+    await pool.warm_up()
+    assert libc.prctl(3, 0, 0, 0, 0) == 0
+
+
+async def test_a_worker_is_one_thread_when_it_gives_up_what_it_can(pool):
+    await pool.warm_up()
+    for pid in pool.worker_pids:
+        assert "\nThreads:\t1\n" in Path(f"/proc/{pid}/status").read_text()
+
+
+async def test_a_spool_that_was_made_anew_costs_one_try(pool, folder):
+    good = photo(folder)
+    await pool.normalise(good, folder / "spool")
+    shutil.rmtree(folder / "spool")
+    (folder / "spool").mkdir()
+    if "no writing outside the spool" not in pool.confinement:
+        with pytest.raises(DiskFault):
+            await pool.normalise(good, folder / "spool")
+    assert (await pool.normalise(good, folder / "spool")).file.exists()
 
 
 async def test_closing_leaves_no_process_behind(folder):
