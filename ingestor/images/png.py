@@ -156,12 +156,14 @@ def _rows_bytes(source: Source) -> int:
 
 
 def _unpacks_to(source: Source, enough: int) -> bool:
-    """Whether the data unpacks to so many bytes, or more."""
+    """Whether the data unpacks to so many bytes, or more: no more than these are unpacked."""
     inflater, total = zlib.decompressobj(), 0
     data = memoryview(source.whole())
     for kind, begin, end in chunks.of_png(source.whole()):
         rest: bytes | memoryview = data[begin:end] if kind == b"IDAT" else b""
-        while rest and total < enough:
-            total += len(inflater.decompress(rest, _PIECE_BYTES))
-            rest = inflater.unconsumed_tail
-    return total + len(inflater.flush()) >= enough
+        # A full piece may have more behind it, even where all that is packed was taken in.
+        is_full = len(rest) > 0
+        while is_full and total < enough:
+            piece = inflater.decompress(rest, _PIECE_BYTES)
+            total, rest, is_full = total + len(piece), inflater.unconsumed_tail, len(piece) == _PIECE_BYTES
+    return total >= enough

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from pathlib import Path
@@ -30,6 +31,7 @@ def png_with(kind: bytes, body: bytes) -> bytes:
     return kit.png(kit.rgb_samples(), 8, 2, chunks=[kit.png_chunk(kind, body)])
 
 
+@functools.cache
 def unpacking(megabytes: int) -> bytes:
     packer = zlib.compressobj(9)
     return b"".join(packer.compress(bytes(1 << 20)) for _ in range(megabytes)) + packer.flush()
@@ -349,6 +351,20 @@ async def test_pixels_that_nobody_asked_for_are_never_unpacked(pool, tmp_path):
     data = kit.png(kit.rgb_samples(), 8, 2).replace(end, kit.png_chunk(b"IDAT", unpacking(400)) + end)
     (tmp_path / "a.png").write_bytes(data)
     assert (await pool.normalise(tmp_path / "a.png", tmp_path)).is_source
+    assert peak_megabytes(pool.worker_pids[0]) < MEGABYTES
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour", "interlaced"),
+    [(8, 0, 0), (8, 3, 0), (8, 6, 0), (16, 0, 0), (8, 0, 1)],
+    ids=["grey", "palette", "alpha", "deep", "interlaced"],
+)
+async def test_nor_behind_rows_of_zeros(pool, tmp_path, depth, colour, interlaced):
+    header = kit.png_chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, depth, colour, 0, 0, interlaced))
+    palette = kit.png_chunk(b"PLTE", bytes(6)) if colour == 3 else b""
+    pixels = kit.png_chunk(b"IDAT", unpacking(600)) + kit.png_chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + palette + pixels)
+    await pool.normalise(tmp_path / "a.png", tmp_path)
     assert peak_megabytes(pool.worker_pids[0]) < MEGABYTES
 
 
