@@ -8,6 +8,7 @@ from typing import IO
 
 from PIL import IcnsImagePlugin, Image, Jpeg2KImagePlugin, PngImagePlugin
 
+from ingestor.images import jpeg2000, png
 from ingestor.policy.sizing import Size
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -38,10 +39,11 @@ class IcnsFile(IcnsImagePlugin.IcnsImageFile):
 def _opened(file: IO[bytes], start: int, length: int) -> Image.Image | None:
     """Not decoded; None for what is neither PNG nor JPEG 2000, and is no larger than it tells."""
     file.seek(start)
-    head = file.read(12)
-    file.seek(start)
-    if head.startswith(_PNG):
-        return PngImagePlugin.PngImageFile(file)
-    if head.startswith(_JPEG_2000):
-        return Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(file.read(length)))
+    data = file.read(length)
+    if data.startswith(_PNG):
+        png.check_chunks(data)
+        return PngImagePlugin.PngImageFile(io.BytesIO(data))
+    if data.startswith(_JPEG_2000):
+        jpeg2000.check_tiles(data)
+        return Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(data))
     return None

@@ -11,6 +11,7 @@ from typing import IO
 
 from PIL import BmpImagePlugin, IcoImagePlugin, Image
 
+from ingestor.images import png
 from ingestor.policy.sizing import Size
 
 _ENTRY = struct.Struct("<4B2H2I")
@@ -58,6 +59,8 @@ class _Largest(IcoImagePlugin.IcoFile):
     def frame(self, idx: int) -> Image.Image:
         entry = self.entry[idx]
         if not _is_bitmap(self.buf, entry.offset):
+            self.buf.seek(entry.offset)
+            png.check_chunks(self.buf.read())
             picture = super().frame(idx)
             self._check(Size(*picture.size))
             return picture

@@ -33,7 +33,7 @@ def decode(source: Source, picture: Image.Image) -> Image.Image:
     Raises `KindNotRead` for channels that differ from each other or have a sign, `RuntimeError` for damage,
     `Image.DecompressionBombError` for more tiles than a picture has use for.
     """
-    _check_tiles(source.whole())
+    check_tiles(source.whole())
     channels = jp2_boxes.read(source).channels
     shown = _deep(source, picture, channels)
     if shown is None:
@@ -83,7 +83,8 @@ def _deep(source: Source, picture: Image.Image, channels: Channels | None) -> Im
     return Image.fromarray(pixels, _MODES[count])
 
 
-def _check_tiles(data: bytes) -> None:
+def check_tiles(data: bytes) -> None:
+    """Raises `Image.DecompressionBombError` for more tiles than a picture has use for."""
     begin = data.find(_SIZE_MARKER)
     if begin < 0 or begin + _COMPONENTS_AT > len(data):
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 import pyspng
@@ -11,6 +12,7 @@ from PIL import Image
 
 from ingestor.errors import ImageRejected
 from ingestor.images import chunks, curves
+from ingestor.images.chunks import Chunk
 from ingestor.images.headers import Header
 from ingestor.images.samples import Samples
 from ingestor.images.source import Source
@@ -35,15 +37,30 @@ _MOST_PROFILES = 8
 
 def refuse_bombs(source: Source, *, head_alone: bool = False) -> None:
     """Raises `ImageRejected` for more chunks or profiles than any picture has; `head_alone`: before its pixels."""
+    if (most := _exceeded(chunks.of_png_file(source), head_alone=head_alone)) is not None:
+        raise ImageRejected(
+            "decompression_bomb", f"{source.name}: has more than {most}; no camera or program writes so many"
+        )
+
+
+def check_chunks(data: bytes) -> None:
+    """The same of one inside another file. Raises `Image.DecompressionBombError`."""
+    if (most := _exceeded(chunks.of_png(data))) is not None:
+        raise Image.DecompressionBombError(f"a picture in it has more than {most}; no camera or program writes so many")
+
+
+def _exceeded(found: Iterable[Chunk], *, head_alone: bool = False) -> str | None:
+    """The limit that these chunks go beyond, in words; None where they keep to all."""
     profiles = 0
-    for number, chunk in enumerate(chunks.of_png_file(source)):
+    for number, chunk in enumerate(found):
         profiles += chunk.kind == b"iCCP"
         if number >= _MOST_CHUNKS:
-            raise _bomb(source, f"{_MOST_CHUNKS:,} chunks")
+            return f"{_MOST_CHUNKS:,} chunks"
         if profiles > _MOST_PROFILES:
-            raise _bomb(source, f"{_MOST_PROFILES} colour profiles")
+            return f"{_MOST_PROFILES} colour profiles"
         if chunk.kind == b"IEND" or (head_alone and chunk.kind == b"IDAT"):
-            return
+            break
+    return None
 
 
 def samples(source: Source, header: Header, picture: Image.Image) -> Samples | None:
@@ -129,12 +146,6 @@ def check_rows(source: Source, picture: Image.Image) -> None:
     last = [picture.crop((0, row, width, row + 1)) for row in range(max(0, height - 2), height)]
     if any(not any(row.tobytes()) for row in last) and not _unpacks_to(source, _rows_bytes(source)):
         raise SyntaxError(_ROWS_MISSING)
-
-
-def _bomb(source: Source, most: str) -> ImageRejected:
-    return ImageRejected(
-        "decompression_bomb", f"{source.name}: has more than {most}; no camera or program writes so many"
-    )
 
 
 def _kind(source: Source) -> tuple[int, int, int]:

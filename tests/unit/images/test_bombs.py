@@ -75,21 +75,8 @@ def gif_of_a_pixel(*frames: bytes) -> bytes:
     return b"GIF89a" + struct.pack("<2H", 1, 1) + b"\x80" + bytes(5) + b"\xff" * 3 + b"".join(frames) + b";"
 
 
-def icon_of(picture: bytes) -> bytes:
-    return struct.pack("<3H4B2H2I", 0, 1, 1, 0, 0, 0, 0, 1, 32, len(picture), 22) + picture
-
-
 def bitmap_claiming(width: int, height: int, *, bits: int) -> bytes:
     return struct.pack("<IiiHHIIiiII", 40, width, height * 2, 1, bits, 0, 0, 0, 0, 0, 0) + bytes(200)
-
-
-def mac_icon_of(picture: bytes) -> bytes:
-    return struct.pack(">4sI4sI", b"icns", 16 + len(picture), b"ic10", 8 + len(picture)) + picture
-
-
-def jpeg_2000_claiming(side: int) -> bytes:
-    data = kit.saved(kit.quarters(), "JPEG2000", no_jp2=True)
-    return data[:8] + struct.pack(">II", side, side) + data[16:]
 
 
 def tiff_claiming(**values: int) -> bytes:
@@ -127,6 +114,23 @@ def nested_tiff(depth: int) -> bytes:
         following = 8 + 18 * (level + 1)
         parts += struct.pack("<HHHIII", 1, 330, 4, 1, following, 0)
     return parts + bytes(200)
+
+
+def icon_of(data: bytes, kind: int = 1) -> bytes:
+    """An icon, or a cursor (2), of 16x16 by its directory."""
+    return struct.pack("<3H4B2H2I", 0, kind, 1, 16, 16, 0, 0, 1, 32, len(data), 22) + data
+
+
+def mac_icon_of(data: bytes) -> bytes:
+    """Of 1024x1024 by its directory."""
+    block = b"ic10" + struct.pack(">I", 8 + len(data)) + data
+    return b"icns" + struct.pack(">I", 8 + len(block)) + block
+
+
+def jpeg2000_claiming(*numbers: int) -> bytes:
+    """A codestream whose size segment begins with these: width, height, left, top, and the same of its tiles."""
+    data = kit.saved(Image.new("L", (64, 64)), "JPEG2000", no_jp2=True)
+    return data[:8] + struct.pack(f">{len(numbers)}I", *numbers) + data[8 + 4 * len(numbers) :]
 
 
 def big_tiff_of_a_terabyte() -> bytes:
@@ -188,12 +192,12 @@ BOMBS = {
     ),
     "an icon with a PNG of 65535x65535": (lambda: icon_of(huge_png()), "too_many_pixels"),
     "an icon with a PNG whose header is not its first chunk": (
-        lambda: icon_of((png := huge_png())[:8] + kit.png_chunk(b"tEXt", b"a\0b") + png[8:]),
+        lambda: icon_of((png := huge_png())[:8] + kit.png_chunk(b"prVt", struct.pack(">IIBB", 16, 16, 8, 6)) + png[8:]),
         "too_many_pixels",
     ),
     "a Mac icon with a PNG of 65535x65535": (lambda: mac_icon_of(huge_png()), "too_many_pixels"),
     "a Mac icon with a JPEG 2000 of 60000x60000": (
-        lambda: mac_icon_of(jpeg_2000_claiming(60000)),
+        lambda: mac_icon_of(jpeg2000_claiming(60000, 60000)),
         "too_many_pixels",
     ),
     "a BMP of two billion rows": (
@@ -238,13 +242,22 @@ BOMBS = {
         lambda: struct.pack(">8I", 0x59A66A95, 0xFFFFFFFF, 0xFFFFFFFF, 24, 100, 1, 0, 0) + bytes(200),
         None,
     ),
-    "a JPEG 2000 of 60000x60000": (lambda: jpeg_2000_claiming(60000), "too_many_pixels"),
+    "a JPEG 2000 of 60000x60000": (lambda: jpeg2000_claiming(60000, 60000), "too_many_pixels"),
     "a JPEG 2000 of a million tiles": (
-        lambda: (
-            (data := kit.saved(Image.new("L", (64, 64)), "JPEG2000", no_jp2=True))[:8]
-            + struct.pack(">8I", 1024, 1024, 0, 0, 1, 1, 0, 0)
-            + data[40:]
-        ),
+        lambda: jpeg2000_claiming(1024, 1024, 0, 0, 1, 1, 0, 0),
+        "decompression_bomb",
+    ),
+    "a cursor with a PNG of 65535x65535": (lambda: icon_of(huge_png(), 2), "too_many_pixels"),
+    "an icon of a million chunks": (
+        lambda: icon_of(kit.png(kit.rgb_samples(), 8, 2, chunks=[kit.png_chunk(b"prVt", b"")] * 1_000_000)),
+        "decompression_bomb",
+    ),
+    "a Mac icon of a million tiles": (
+        lambda: mac_icon_of(jpeg2000_claiming(1024, 1024, 0, 0, 1, 1, 0, 0)),
+        "decompression_bomb",
+    ),
+    "a Mac icon of nine profiles": (
+        lambda: mac_icon_of(kit.png(kit.rgb_samples(), 8, 2, chunks=CROWDS["profiles"][0])),
         "decompression_bomb",
     ),
 }
