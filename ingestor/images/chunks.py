@@ -1,4 +1,7 @@
-"""The chunks that a PNG and a WebP consist of, one after the other. Nothing is checked but that each has a head."""
+"""The chunks that a PNG and a WebP consist of, and the blocks of a GIF, one after the other.
+
+Nothing is checked but that each has a head.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,10 @@ HEAD_BYTES = 8
 PNG_CHECKSUM_BYTES = 4
 """Behind it."""
 _RIFF_HEAD_BYTES = 12
+_FRAME_HEAD_BYTES = 16
+"""Of an ANMF chunk, before its own chunks."""
+_GIF_HEAD_BYTES, _GIF_PICTURE_BYTES = 13, 10
+_GIF_PICTURE, _GIF_EXTENSION, _GIF_END = b",", b"!", b";"
 
 
 class Chunk(NamedTuple):
@@ -75,6 +82,43 @@ def of_webp(data: bytes, at: int = _RIFF_HEAD_BYTES, end: int | None = None) -> 
         kind, length = struct.unpack_from("<4sI", data, at)
         yield Chunk(kind, at + HEAD_BYTES, at + HEAD_BYTES + length)
         at += HEAD_BYTES + length + (length & 1)
+
+
+def of_webp_file(source: Source, at: int = _RIFF_HEAD_BYTES, end: int | None = None) -> Iterator[Chunk]:
+    """The same of a file that need not be in memory, and what is in the frames of an animation."""
+    end = source.size_bytes if end is None else end
+    while at + HEAD_BYTES <= end and len(head := source.at(at, HEAD_BYTES)) == HEAD_BYTES:
+        kind, length = struct.unpack("<4sI", head)
+        chunk = Chunk(kind, at + HEAD_BYTES, at + HEAD_BYTES + length)
+        yield chunk
+        if kind == b"ANMF":
+            yield from of_webp_file(source, chunk.begin + _FRAME_HEAD_BYTES, min(chunk.end, end))
+        at = chunk.end + (length & 1)
+
+
+def blocks_of_gif(data: bytes) -> Iterator[Chunk]:
+    """Up to 255 bytes each, of pictures and of what stands beside them. GIF89a, 15.
+
+    Bytes that belong to nothing come one by one, as Pillow passes them. Raises `IndexError` where a head is cut off.
+    """
+    at = _GIF_HEAD_BYTES + gif_palette_bytes(data[10])
+    while at < len(data) and (kind := data[at : at + 1]) != _GIF_END:
+        if kind == _GIF_PICTURE:
+            at += _GIF_PICTURE_BYTES + gif_palette_bytes(data[at + _GIF_PICTURE_BYTES - 1]) + 1
+        elif kind == _GIF_EXTENSION:
+            at += 2
+        else:
+            yield Chunk(kind, at, at + 1)
+            at += 1
+            continue
+        while at < len(data) and (length := data[at]):
+            yield Chunk(kind, at + 1, at + 1 + length)
+            at += 1 + length
+        at += 1
+
+
+def gif_palette_bytes(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def webp_padded(data: bytes) -> bytes:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from ingestor.images import boxes
+from ingestor.images.chunks import gif_palette_bytes
 from ingestor.images.jpeg_markers import end_of_picture
 from ingestor.images.source import Source
+from ingestor.images.tiff_directories import Layout, layout_of, number
 from ingestor.policy.formats import Format
 
 _TAIL_BYTES = 65536
@@ -66,12 +67,12 @@ def _riff(source: Source) -> bool:
 def _gif(source: Source) -> bool:
     """Whether the file ends within a block. Between two blocks it may: some writers forget the trailer."""
     data = source.whole()
-    at = 13 + _palette_bytes(data[10])
+    at = 13 + gif_palette_bytes(data[10])
     while at < len(data):
         if data[at] == 0x3B:
             return False
         if data[at] == 0x2C:
-            at += 10 + _palette_bytes(data[at + 9]) + 1
+            at += 10 + gif_palette_bytes(data[at + 9]) + 1
         elif data[at] == 0x21:
             at += 2
         else:
@@ -81,10 +82,6 @@ def _gif(source: Source) -> bool:
             at += 1 + data[at]
         at += 1
     return at > len(data)
-
-
-def _palette_bytes(flags: int) -> int:
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _bmp(source: Source) -> bool:
@@ -103,55 +100,33 @@ def _iso_media(source: Source) -> bool:
     return end != source.size_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _TiffLayout:
-    """How numbers stand in a TIFF, or in a BigTIFF."""
-
-    order: str
-    first_at: int
-    count: struct.Struct
-    entry: struct.Struct
-    """Tag, kind, number of values."""
-    offset: struct.Struct
-
-
 def _tiff(source: Source) -> bool:
     """Whether a page's directory, or anything of it that decoding needs, lies beyond the end."""
-    order = "<" if source.head.startswith(b"II") else ">"
-    if source.head[2:4] in (b"+\0", b"\0+"):
-        letters, first_at = ("Q", "HHQ", "Q"), 8
-    else:
-        letters, first_at = ("H", "HHI", "I"), 4
-    layout = _TiffLayout(order, first_at, *(struct.Struct(order + letter) for letter in letters))
-    at = _number(source, layout.offset, layout.first_at)
+    layout = layout_of(source)
+    at = number(source, layout.offset, layout.first_at)
     seen: set[int] = set()
     while at and at not in seen and len(seen) < _MOST_PAGES:
         seen.add(at)
-        count = _number(source, layout.count, at)
-        entry_size = layout.entry.size + layout.offset.size
-        directory = source.at(at + layout.count.size, entry_size * min(count, _MOST_ENTRIES))
-        if len(directory) < entry_size * count or _tiff_page_is_cut_off(source, layout, directory):
+        count = number(source, layout.count, at)
+        directory = source.at(at + layout.count.size, layout.entry_bytes * min(count, _MOST_ENTRIES))
+        if len(directory) < layout.entry_bytes * count or _tiff_page_is_cut_off(source, layout, directory):
             return True
-        at = _number(source, layout.offset, at + layout.count.size + entry_size * count)
+        at = number(source, layout.offset, at + layout.count.size + layout.entry_bytes * count)
     return False
 
 
-def _number(source: Source, kind: struct.Struct, at: int) -> int:
-    return int(kind.unpack(source.at(at, kind.size))[0])
-
-
-def _tiff_page_is_cut_off(source: Source, layout: _TiffLayout, directory: bytes) -> bool:
+def _tiff_page_is_cut_off(source: Source, layout: Layout, directory: bytes) -> bool:
     values: dict[int, tuple[int, ...]] = {}
-    for at in range(0, len(directory), layout.entry.size + layout.offset.size):
-        tag, kind, number = layout.entry.unpack_from(directory, at)
+    for at in range(0, len(directory), layout.entry_bytes):
+        tag, kind, count = layout.entry.unpack_from(directory, at)
         letter = _TIFF_KINDS.get(kind)
-        if tag not in _TIFF_NEEDED or letter is None or number > _MOST_VALUES:
+        if tag not in _TIFF_NEEDED or letter is None or count > _MOST_VALUES:
             continue
-        length = number * struct.calcsize("=" + letter)
+        length = count * struct.calcsize("=" + letter)
         where = directory[at + layout.entry.size :][: layout.offset.size]
         if length > layout.offset.size:
             where = source.at(layout.offset.unpack(where)[0], length)
-        values[tag] = struct.unpack_from(f"{layout.order}{number}{letter}", where)
+        values[tag] = struct.unpack_from(f"{layout.order}{count}{letter}", where)
     return any(
         offset + length > source.size_bytes
         for offsets, lengths in ((273, 279), (324, 325))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingestor.images import chunks, headers, jpeg, jpeg_markers, png, texts
+from ingestor.images import chunks, crowds, headers, jpeg, jpeg_markers, png, texts
 from ingestor.images.ending import is_cut_off
 from ingestor.images.extras import without_damaged_extras
 from ingestor.images.sniffing import format_of
@@ -21,6 +21,7 @@ def mend(file: Source, rules: NormaliseRules) -> list[str]:
     row = format_of(file)
     if row.name == "PNG":
         png.refuse_bombs(file)
+    crowds.refuse(file, row)
     if file.size_bytes > IN_MEMORY_BYTES:
         return []
     match row.name:

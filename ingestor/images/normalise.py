@@ -20,6 +20,7 @@ from ingestor.errors import ImageRejected
 from ingestor.images import (
     attached,
     colour,
+    crowds,
     damage,
     decode,
     fitting,
@@ -142,6 +143,7 @@ def _by_header(file: Source, rules: NormaliseRules, began: float) -> Payload | N
     try:
         if format_of(file).name == "PNG":
             png.refuse_bombs(file, head_alone=True)
+        crowds.refuse(file, format_of(file))
         header, _ = headers.read(file, format_of(file), rules, alone=True)
     except ImageRejected:
         if format_of(file).name in ("PNG", "WEBP"):

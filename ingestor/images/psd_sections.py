@@ -10,11 +10,15 @@ import struct
 from dataclasses import dataclass
 from typing import IO
 
+from PIL import Image
+
 _SECTIONS_AT = 26
 _ICC_PROFILE, _CLEAR_INDEX, _VERSION_INFO = 1039, 1047, 1057
 _WANTED = (_ICC_PROFILE, _CLEAR_INDEX, _VERSION_INFO)
 _RESOURCES = (b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR")
 _BLOCKS = (b"8BIM", b"8B64")
+_MOST_RESOURCES = 65_536
+"""Their numbers have 16 bits."""
 _MOST_BLOCKS = 1000
 _LAYERS = (b"Layr", b"Lr16", b"Lr32")
 """Blocks that hold the layers, in documents of more than 8 bits."""
@@ -80,9 +84,18 @@ def read(data: Bytes) -> Told:
 
 
 def _resources(data: Bytes, at: int, end: int) -> tuple[dict[int, bytes], bool]:
-    """Those that are wanted, and whether all could be looked at."""
+    """Those that are wanted, and whether all could be looked at.
+
+    Raises `Image.DecompressionBombError` for more than there are names for.
+    """
     found: dict[int, bytes] = {}
+    count = 0
     while at + 12 <= end:
+        count += 1
+        if count > _MOST_RESOURCES:
+            raise Image.DecompressionBombError(
+                f"has more than {_MOST_RESOURCES:,} image resources; no camera or program writes so many"
+            )
         signature, number, name_bytes = struct.unpack(">4sHB", data.at(at, 7))
         at += 6 + (name_bytes + 2) // 2 * 2
         if signature not in _RESOURCES or at + 4 > end:

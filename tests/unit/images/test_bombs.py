@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -17,6 +18,7 @@ from ingestor.ports import NormaliseRules
 from tests import image_kit as kit
 
 MEGABYTES = 300
+SECONDS = 2
 SIDE = 65535
 
 
@@ -133,6 +135,62 @@ def jpeg2000_claiming(*numbers: int) -> bytes:
     return data[:8] + struct.pack(f">{len(numbers)}I", *numbers) + data[8 + 4 * len(numbers) :]
 
 
+def tiff_with(tag: int, kind: int, values: int, *, inside: bool = False) -> bytes:
+    """One field more, of so many numbers, in the picture's directory or in that of EXIF."""
+    numbers = b"a" * (values * {2: 1, 3: 2, 4: 4}[kind])
+    fields = {256: 10, 257: 10, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 10, 279: 100}
+    entries = {name: struct.pack("<HHII", name, 4, 1, value) for name, value in fields.items()}
+    at = 108 + len(numbers)
+    more = struct.pack("<HHII", tag, kind, values, 108)
+    entries[34665 if inside else tag] = struct.pack("<HHII", 34665, 4, 1, at + 200) if inside else more
+    directory = struct.pack("<H", len(entries)) + b"".join(entries[name] for name in sorted(entries))
+    head = b"II*\0" + struct.pack("<I", at) + bytes(100) + numbers
+    return head + directory.ljust(200, b"\0") + struct.pack("<H", 1) + more + bytes(4)
+
+
+def big_tiff_of(entries: int) -> bytes:
+    return b"II+\0" + struct.pack("<HHQQ", 8, 0, 16, entries) + struct.pack("<HHQQ", 50000, 3, 1, 1) * entries
+
+
+def gif_with(blocks: bytes, *, inside: bool = False) -> bytes:
+    """In a comment before its picture, or as the data of another one behind it."""
+    data = kit.saved(kit.quarters(), "GIF")
+    at = data.index(b"\x2c\0\0\0\0", 13)
+    if inside:
+        return data[:-1] + data[at : at + 10] + b"\4" + blocks + b"\0;"
+    return data[:at] + b"!\xfe" + blocks + b"\0" + data[at:]
+
+
+def webp_with(chunks: bytes) -> bytes:
+    side = (63).to_bytes(3, "little")
+    picture = kit.saved(kit.quarters(64, 64), "WEBP")[12:]
+    body = b"WEBPVP8X" + struct.pack("<II", 10, 0) + side + side + picture + chunks
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def jp2_with(boxes: bytes, *, inside: bool = False) -> bytes:
+    """Before the header of the picture, or in it."""
+    data = kit.saved(kit.quarters(), "JPEG2000")
+    at = data.index(b"jp2h") - 4
+    (size,) = struct.unpack_from(">I", data, at)
+    if not inside:
+        return data[:at] + boxes + data[at:]
+    return data[:at] + struct.pack(">I", size + len(boxes)) + data[at + 4 : at + size] + boxes + data[at + size :]
+
+
+def avif_of(items: int, *, version: int) -> bytes:
+    """With a list of empty ones behind it, of a version whose head has 4 bytes, or 6."""
+    entries = struct.pack(">I4s", 8, b"infe") * items
+    listed = bytes([version]) + bytes(7 if version else 5) + entries
+    inner = bytes(4) + struct.pack(">I4s", 8 + len(listed), b"iinf") + listed
+    return kit.saved(kit.quarters(), "AVIF") + struct.pack(">I4s", 8 + len(inner), b"meta") + inner
+
+
+def psd_with(resources: bytes) -> bytes:
+    head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 30, 30, 8, 3) + struct.pack(">II", 0, len(resources))
+    return head + resources + bytes(6 + 3 * 30 * 30)
+
+
 def big_tiff_of_a_terabyte() -> bytes:
     entries = [
         struct.pack("<HHQQ", 256, 4, 1, 1_000_000),
@@ -247,6 +305,51 @@ BOMBS = {
         lambda: jpeg2000_claiming(1024, 1024, 0, 0, 1, 1, 0, 0),
         "decompression_bomb",
     ),
+    "a TIFF of 12 million tiles": (lambda: tiff_with(324, 4, 12_000_000), "decompression_bomb"),
+    "a TIFF of samples of 25 million sizes": (lambda: tiff_with(258, 3, 25_000_000), "decompression_bomb"),
+    "a TIFF with a profile of 25 million numbers": (lambda: tiff_with(34675, 3, 25_000_000), "decompression_bomb"),
+    "a TIFF whose EXIF has 25 million numbers": (
+        lambda: tiff_with(41730, 3, 25_000_000, inside=True),
+        "decompression_bomb",
+    ),
+    "a BigTIFF of a million fields": (lambda: big_tiff_of(1_000_000), "decompression_bomb"),
+    "a GIF with a comment of 25 million pieces": (lambda: gif_with(b"\1a" * 25_000_000), "decompression_bomb"),
+    "a GIF of 25 million pieces": (lambda: gif_with(b"\1a" * 25_000_000, inside=True), "decompression_bomb"),
+    "a GIF with 50 MB of nothing": (
+        lambda: kit.saved(kit.quarters(), "GIF")[:-1] + bytes(50_000_000),
+        "decompression_bomb",
+    ),
+    "a PBM of 25 million comments": (lambda: b"P1\n3000 3000\n" + b"#\n" * 25_000_000, "decompression_bomb"),
+    "a PPM with a comment of 50 MB": (
+        lambda: b"P6\n10 10\n#" + b"a b " * 12_500_000 + b"\n255\n" + bytes(300),
+        "decompression_bomb",
+    ),
+    "a JPEG 2000 of two million boxes": (
+        lambda: jp2_with(struct.pack(">I4s", 8, b"free") * 2_000_000),
+        "decompression_bomb",
+    ),
+    "a JPEG 2000 of two million boxes in one": (
+        lambda: jp2_with(struct.pack(">I4s", 8, b"free") * 2_000_000, inside=True),
+        "decompression_bomb",
+    ),
+    "an AVIF of two million boxes": (
+        lambda: kit.saved(kit.quarters(), "AVIF") + struct.pack(">I4s", 8, b"free") * 2_000_000,
+        "decompression_bomb",
+    ),
+    "an AVIF of 200,000 items": (lambda: avif_of(200_000, version=0), "decompression_bomb"),
+    "an AVIF of 200,000 items of the other kind": (lambda: avif_of(200_000, version=1), "decompression_bomb"),
+    "a WebP of two million chunks": (
+        lambda: webp_with(struct.pack("<4sI", b"JUNK", 0) * 2_000_000),
+        "decompression_bomb",
+    ),
+    "a WebP of a frame of two million chunks": (
+        lambda: webp_with(struct.pack("<4sI", b"ANMF", 16_000_016) + bytes(16 + 16_000_000)),
+        "decompression_bomb",
+    ),
+    "a PSD of three million resources": (
+        lambda: psd_with(struct.pack(">4sHHI", b"8BIM", 1, 0, 0) * 3_000_000),
+        "decompression_bomb",
+    ),
     "a cursor with a PNG of 65535x65535": (lambda: icon_of(huge_png(), 2), "too_many_pixels"),
     "an icon of a million chunks": (
         lambda: icon_of(kit.png(kit.rgb_samples(), 8, 2, chunks=[kit.png_chunk(b"prVt", b"")] * 1_000_000)),
@@ -277,18 +380,27 @@ def peak_megabytes(pid: int) -> float:
     raise AssertionError("no VmHWM")
 
 
+def worked_seconds(pid: int) -> float:
+    """By its own processor's clock, which stands still while others work."""
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) / os.sysconf(
+        "SC_CLK_TCK"
+    )
+
+
 @pytest.mark.parametrize("what", BOMBS)
 async def test_a_bomb_is_refused_by_a_worker_that_stays_small(pool, tmp_path, what):
     make, reason = BOMBS[what]
     (tmp_path / "bomb").write_bytes(make())
     await pool.warm_up()
     (pid,) = pool.worker_pids
+    before = worked_seconds(pid)
     with pytest.raises((ImageRejected, SourceNotReady)) as caught:
         await pool.normalise(tmp_path / "bomb", tmp_path)
     assert caught.value.reason == reason or reason is None
     assert caught.value.reason not in ("crashed", "timeout", "memory")
     assert pool.worker_pids == (pid,)
     assert peak_megabytes(pid) < MEGABYTES
+    assert worked_seconds(pid) - before < SECONDS
 
 
 @pytest.mark.parametrize("animation", ["first_frame", "keep"])
@@ -336,6 +448,22 @@ async def test_directories_in_a_circle_are_left_after_the_first_page(pool, tmp_p
     assert "first_frame" in (await pool.normalise(tmp_path / "circle.tif", tmp_path)).normalised
 
 
+MANY = {
+    "a TIFF with a private field of a million numbers": lambda: tiff_with(50000, 3, 1_000_000),
+    "a TIFF of 50,000 strips": lambda: kit.saved(Image.new("RGB", (2, 50_000)), "TIFF", tiffinfo={278: 1}),
+    "a GIF of as much in a comment as in pictures": lambda: gif_with((b"\xff" + bytes(255)) * 150_000),
+    "a PGM of a thousand comments": lambda: b"P2\n" + b"# one\n" * 500 + b"9 9 255\n" + b"0 # one\n" * 500,
+    "a PPM of spaces": lambda: b"P6\n1000 1000\n255\n" + b" " * 3_000_000,
+    "a JPEG 2000 of a thousand boxes": lambda: jp2_with(struct.pack(">I4s", 8, b"free") * 1000),
+    "a WebP of a thousand frames": lambda: kit.animation("WEBP", 1000),
+}
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_many_parts_are_no_bomb_yet(inspected, what):
+    assert inspected(MANY[what]()).width_px
+
+
 CROWDS = {
     "profiles": ([kit.png_chunk(b"iCCP", b"a\0\0" + unpacking(1))] * 9, "8 colour profiles"),
     "chunks": ([kit.png_chunk(b"prVt", b"")] * 500_000, "500,000 chunks"),
@@ -350,6 +478,13 @@ def test_a_png_of_very_many_chunks_is_refused_before_it_is_opened(made_fit, monk
     with pytest.raises(ImageRejected, match=told) as caught:
         made_fit(kit.png(kit.rgb_samples(), 8, 2, chunks=chunks), integrity=integrity)
     assert caught.value.reason == "decompression_bomb"
+
+
+@pytest.mark.parametrize("integrity", ["strict", "header"])
+def test_a_crowd_is_refused_before_a_file_is_opened(made_fit, monkeypatch, integrity):
+    monkeypatch.setattr(headers, "read", None)
+    with pytest.raises(ImageRejected, match="100,000 chunks"):
+        made_fit(webp_with(struct.pack("<4sI", b"JUNK", 0) * 100_000), integrity=integrity)
 
 
 def test_a_large_png_is_not_read_as_a_whole_to_count_its_chunks(made_fit, monkeypatch):
