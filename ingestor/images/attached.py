@@ -15,6 +15,9 @@ _LONGEST_IN_JPEG = 65_533 - 32
 _TIFF_WORDS = (270, 271, 272, 305, 306, 315, 33432)
 """ImageDescription, Make, Model, Software, DateTime, Artist, Copyright: what a TIFF tells beside its layout."""
 
+_LONGEST_WORDS = 2_000_000
+"""Of each, before it is written anew: with half of that the EXIF are left out, whatever `max_bytes` may be."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attached:
@@ -92,7 +95,7 @@ def _tiff_words(picture: Image.Image) -> bytes | None:
         for tag in _TIFF_WORDS:
             told = picture.tag_v2.get(tag)  # type: ignore[attr-defined]
             if isinstance(told, str) and told:
-                words[tag] = told
+                words[tag] = told[:_LONGEST_WORDS]
         return words.tobytes() if len(words) else None
     return None
 

@@ -516,6 +516,17 @@ async def test_nor_behind_rows_of_zeros(pool, tmp_path, depth, colour, interlace
     assert peak_megabytes(pool.worker_pids[0]) < MEGABYTES
 
 
+async def test_a_description_of_40_mb_is_left_out_in_no_time(pool, tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff_with(270, 2, 40_000_000))
+    await pool.warm_up()
+    (pid,) = pool.worker_pids
+    before = worked_seconds(pid)
+    payload = await pool.normalise(tmp_path / "a.tif", tmp_path)
+    assert payload.warnings == ("the EXIF metadata are too large and were left out",)
+    assert peak_megabytes(pid) < MEGABYTES
+    assert worked_seconds(pid) - before < SECONDS
+
+
 async def test_a_profile_of_some_megabytes_is_no_bomb(pool, tmp_path):
     profile = kit.rgb_profile(kit.DISPLAY_P3, 2.2) + bytes(3_000_000)
     profile = struct.pack(">I", len(profile)) + profile[4:]
