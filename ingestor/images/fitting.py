@@ -7,6 +7,7 @@ what does not fit, first with less quality, at last with fewer pixels.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from PIL import Image
@@ -17,11 +18,18 @@ from ingestor.images.attached import Attached, for_jpeg
 from ingestor.images.lossless import When
 from ingestor.images.sampling import CLEARLY, FEW_TILES, Foresight
 from ingestor.images.style import JpegStyle, resized
-from ingestor.policy import sizing
+from ingestor.policy import narrowing, sizing
+from ingestor.policy.narrowing import Form, Line, Result
 from ingestor.policy.sizing import Size
 
-MOST_ENCODES = 12
-"""Of one picture: two are rare, more have not been seen but for the tiniest limits."""
+MOST_ENCODES = 8
+"""Of one picture that fits; two are rare. One that does not fit is made smaller until it does, ever faster."""
+MOST_ENCODED_PIXELS = 100_000_000
+"""Likewise, in all encodes together. Alpha counts as much again: it can take longer than the colours."""
+MOST_FORESIGHTS = 4
+"""Of smaller sizes, before one is encoded as a whole."""
+SLOPE_STEP = 5.0
+"""Of quality: as far apart as a slope is taken from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,77 +135,75 @@ def _kept(name: str, data: bytes, image: Image.Image, limits: Limits) -> Fitted 
 
 def as_webp(image: Image.Image, limits: Limits, carried: Attached, name: str) -> Fitted:
     """The picture as WebP, as good and as large as `max_bytes` allow. Raises `ImageRejected` (`cannot_fit`)."""
-    room = limits.max_bytes - carried.size_bytes
-    if (easy := _easily(image, limits, carried, room)) is not None:
-        return easy
-    attempt = _Attempt(
-        image=image,
-        ceiling=limits.quality,
-        quality=limits.quality,
-        light=limits.light,
-        expected=0.0,
-        correction=1.0,
-    )
-    best: Fitted | None = None
-    for encodes in range(1, MOST_ENCODES + 1):
-        attempt = _prepared(attempt, room, name)
-        data = encode.webp_for_little_room(attempt.image, attempt.quality, carried)
-        fits = len(data) <= limits.max_bytes
-        if fits:
-            size = Size(*attempt.image.size)
-            best = Fitted(format="WEBP", data=data, size=size, quality=attempt.quality, full_encodes=encodes)
-        uses_the_room = attempt.quality >= attempt.ceiling or len(data) >= sizing.LEAST_SHARE * limits.max_bytes
-        if best is not None and (uses_the_room or encodes > 1):
-            return best
-        attempt = attempt.corrected(len(data) - carried.size_bytes, fits=fits)
-    raise ImageRejected(
-        "cannot_fit", f"{name}: cannot be made to fit {limits.max_bytes:,} bytes; raise normalise.max_bytes"
-    )
-
-
-def _easily(image: Image.Image, limits: Limits, carried: Attached, room: float) -> Fitted | None:
-    """The picture at the wanted quality; None where a few tiles, or the picture itself, tell of too many bytes."""
-    size, wanted = Size(*image.size), float(limits.quality)
-    if not sizing.surely_fits(size, wanted, int(room), alpha=image.mode == "RGBA"):
-        few = Foresight(image, encode.webp)
-        if few.size_bytes(wanted, tiles=FEW_TILES) > room * CLEARLY:
-            return None
-    data = encode.webp(image, wanted, carried)
-    if len(data) > limits.max_bytes:
-        return None
-    return Fitted(format="WEBP", data=data, size=size, quality=wanted, full_encodes=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Attempt:
-    image: Image.Image
-    ceiling: float
-    """The best quality that may be tried."""
-    quality: float
-    light: str
-    expected: float
-    """Bytes, as foreseen from the tiles."""
-    correction: float
-    """How many times larger than foreseen the picture has turned out."""
-
-    def corrected(self, actual_bytes: int, *, fits: bool) -> _Attempt:
-        ceiling = self.ceiling if fits else max(self.quality - 0.3, min(sizing.LOWEST_QUALITY, self.ceiling))
-        return replace(self, ceiling=ceiling, correction=actual_bytes / max(1.0, self.expected))
-
-
-def _prepared(attempt: _Attempt, room: float, name: str) -> _Attempt:
-    """The picture and the quality to try next; the picture made smaller where no quality is low enough."""
-    image, wanted = attempt.image, attempt.ceiling
-    limit = room / attempt.correction
+    room = max(1, limits.max_bytes - carried.size_bytes)
+    line = Line(full=Size(*image.size), ceiling=float(limits.quality))
+    encodes = pixels = 0
+    if _seems_easy(image, limits, room):
+        data = encode.webp(image, limits.quality, carried)
+        encodes, pixels = 1, line.full.pixels
+        if len(data) <= limits.max_bytes:
+            return _fitted(data, Form(line.full, line.ceiling), encodes)
+    tried, form = _foreseen(image, line, room, limits.light)
+    slope: float | None = None
+    results: list[Result] = []
+    best: tuple[float, Fitted] | None = None
     while True:
-        size = Size(*image.size)
-        foresight = Foresight(image, encode.webp_for_little_room)
-        target = limit * sizing.TARGET_SHARE
-        quality, expected = foresight.best_quality(wanted, target)
-        if expected <= target:
-            return replace(attempt, image=image, quality=quality, expected=expected)
-        if size.pixels == 1:
-            raise ImageRejected("cannot_fit", f"{name}: not even one pixel of it fits normalise.max_bytes")
-        image = shape.resized(
-            image, sizing.smaller_box(size, expected * attempt.correction, int(room)), light=attempt.light
+        data = encode.webp_for_little_room(tried, form.quality, carried)
+        encodes += 1
+        pixels += form.size.pixels * (2 if image.mode == "RGBA" else 1)
+        place = line.place_of(form)
+        results.append(Result(place, len(data) - carried.size_bytes))
+        if len(data) <= limits.max_bytes:
+            if best is None or place > best[0]:
+                best = place, _fitted(data, form, encodes)
+            if len(data) >= sizing.LEAST_SHARE * limits.max_bytes:
+                break
+        if best is not None and (encodes >= MOST_ENCODES or pixels >= MOST_ENCODED_PIXELS):
+            break
+        if slope is None:
+            slope = _slope_of_quality(image, form.quality, line)
+        if (place_next := narrowing.next_place(results, room, line, slope)) is None:
+            break
+        form = line.form_at(place_next)
+        tried = shape.resized(image, form.size, light=limits.light)
+    if best is None:
+        raise ImageRejected(
+            "cannot_fit", f"{name}: not even one pixel of it fits {limits.max_bytes:,} bytes; raise normalise.max_bytes"
         )
+    return replace(best[1], full_encodes=encodes)
+
+
+def _fitted(data: bytes, form: Form, encodes: int) -> Fitted:
+    return Fitted(format="WEBP", data=data, size=form.size, quality=form.quality, full_encodes=encodes)
+
+
+def _seems_easy(image: Image.Image, limits: Limits, room: int) -> bool:
+    """Whether the wanted quality seems to fit by far, or surely does."""
+    size, wanted = Size(*image.size), float(limits.quality)
+    if sizing.surely_fits(size, wanted, room, alpha=image.mode == "RGBA"):
+        return True
+    return Foresight(image, encode.webp).size_bytes(wanted, tiles=FEW_TILES) <= room * CLEARLY
+
+
+def _foreseen(image: Image.Image, line: Line, room: float, light: str) -> tuple[Image.Image, Form]:
+    """What is expected to use the room well: less quality, or the picture made smaller where none is low enough."""
+    target = room * sizing.TARGET_SHARE
+    quality, expected = Foresight(image, encode.webp_for_little_room).best_quality(line.ceiling, target)
+    tried, form, place = image, Form(line.full, quality), 0.0
+    for _ in range(MOST_FORESIGHTS):
+        if sizing.NEAR_ENOUGH * target <= expected <= target or (form.size == line.full and expected <= target):
+            break
+        place = max(line.bottom, min(0.0, place - math.log(expected / target)))
+        form = line.form_at(place)
+        tried = shape.resized(image, form.size, light=light)
+        expected = Foresight(tried, encode.webp_for_little_room).size_bytes(form.quality)
+    return tried, form
+
+
+def _slope_of_quality(image: Image.Image, quality: float, line: Line) -> float:
+    """How fast the bytes are expected to grow with the quality near this one."""
+    foresight = Foresight(image, encode.webp_for_little_room)
+    better = max(quality, min(line.ceiling, line.lowest + SLOPE_STEP))
+    forms = (Form(line.full, better - SLOPE_STEP), Form(line.full, better))
+    worse, near = (Result(line.place_of(form), int(foresight.size_bytes(max(0, form.quality)))) for form in forms)
+    return narrowing.slope_between(worse, near)

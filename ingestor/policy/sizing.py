@@ -177,10 +177,3 @@ def best_known(known: list[tuple[float, float]], target_bytes: float) -> tuple[f
     """The best quality that keeps to `target_bytes`, with its size; the lowest where none does."""
     fitting = [point for point in known if point[1] <= target_bytes]
     return max(fitting) if fitting else min(known)
-
-
-def smaller_box(size: Size, foreseen_bytes: float, max_bytes: int) -> Size:
-    """The same shape with so few pixels that `max_bytes` are enough at the same quality; always smaller."""
-    scale = math.sqrt(max_bytes * TARGET_SHARE / max(1.0, foreseen_bytes))
-    scale = min(scale, 0.95)
-    return Size(*(max(1, math.floor(side * scale)) for side in (size.width, size.height)))

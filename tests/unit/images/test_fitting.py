@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from ingestor.errors import ImageRejected
 from ingestor.images import encode, fitting
@@ -8,6 +9,7 @@ from ingestor.images.attached import Attached
 from ingestor.images.fitting import Limits
 from ingestor.images.sampling import FEW_TILES, Foresight
 from ingestor.images.style import JpegStyle
+from ingestor.policy import sizing
 from ingestor.policy.sizing import Size
 from tests import image_kit as kit
 
@@ -74,8 +76,76 @@ def test_a_picture_whose_tiles_mislead_fits_all_the_same(monkeypatch):
 
 def test_what_cannot_fit_is_told_and_does_not_run_for_ever():
     with pytest.raises(ImageRejected) as caught:
-        fitting.as_webp(kit.noise(60, 40), limits(70), NOTHING, "a")
+        fitting.as_webp(kit.noise(60, 40), limits(40), NOTHING, "a")
     assert caught.value.reason == "cannot_fit"
+
+
+def noise_but_for_its_samples(side: int, mode: str = "RGB") -> Image.Image:
+    """Flat wherever a sample is taken, so that far too few bytes are foreseen."""
+    image = kit.noise(side, side, mode)
+    for box in sizing.tile_boxes(Size(side, side)):
+        image.paste((250,) * len(mode), box)
+    return image
+
+
+def flat_but_for_its_samples(side: int) -> Image.Image:
+    """Noise only where a sample is taken, so that far too many bytes are foreseen."""
+    image = Image.new("RGB", (side, side), (250, 250, 250))
+    for box in sizing.tile_boxes(Size(side, side)):
+        image.paste(kit.noise(box[2] - box[0], box[3] - box[1]), box)
+    return image
+
+
+def noisy_margins(side: int) -> Image.Image:
+    """A white page, scanned with a grainy strip on either side."""
+    image = Image.new("RGB", (side, side), (250, 250, 250))
+    for left in (0, side - side // 16):
+        image.paste(kit.noise(side // 16, side, seed=left), (left, 0))
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "max_bytes", "quality"),
+    [
+        (noise_but_for_its_samples(1100), 500_000, 90),
+        (noise_but_for_its_samples(1100), 600_000, 100),
+        (noise_but_for_its_samples(1100), 100_000, 90),
+        (noise_but_for_its_samples(1100), 20_000, 100),
+        (noise_but_for_its_samples(1100), 2_000, 100),
+        (noise_but_for_its_samples(700, "RGBA"), 200_000, 90),
+        (flat_but_for_its_samples(1600), 60_000, 90),
+        (noisy_margins(1600), 100_000, 90),
+        (noisy_margins(1600), 20_000, 90),
+        (kit.noise(500, 400), 5_000, 20),
+        (kit.noise(500, 400), 20_000, 20),
+        (kit.noise(500, 400), 50_000, 20),
+        (kit.noise(500, 400), 1_000, 90),
+        (kit.noise(4000, 1), 1_000, 90),
+    ],
+)
+def test_the_room_is_used_however_wrong_the_foresight_was(image, max_bytes, quality):
+    fitted = fitting.as_webp(image, limits(max_bytes, quality), NOTHING, "a")
+    assert len(fitted.data) <= max_bytes
+    assert fitted.quality <= quality
+    as_wanted = (fitted.size, fitted.quality) == (Size(*image.size), quality)
+    assert as_wanted or len(fitted.data) >= 0.9 * max_bytes
+    assert fitted.full_encodes <= fitting.MOST_ENCODES
+
+
+def test_all_pixels_are_kept_where_less_quality_is_enough():
+    fitted = fitting.as_webp(noise_but_for_its_samples(1100), limits(500_000), NOTHING, "a")
+    assert fitted.size == Size(1100, 1100)
+
+
+@pytest.mark.parametrize("max_bytes", [60, 100, 1_000])
+def test_what_has_a_size_that_fits_is_never_refused(max_bytes):
+    fitted = fitting.as_webp(noise_but_for_its_samples(1100), limits(max_bytes, 100), NOTHING, "a")
+    assert len(fitted.data) <= max_bytes
+
+
+def test_the_same_picture_ends_as_the_same_bytes():
+    one, other = (fitting.as_webp(noise_but_for_its_samples(900), limits(20_000), NOTHING, "a").data for _ in range(2))
+    assert one == other
 
 
 def test_a_jpeg_that_would_not_fit_is_none():

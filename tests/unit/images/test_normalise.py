@@ -206,7 +206,7 @@ def test_at_last_the_picture_becomes_smaller(made_fit):
 
 def test_what_cannot_fit_is_told(made_fit):
     with pytest.raises(ImageRejected, match=r"max_bytes") as caught:
-        made_fit(kit.saved(kit.noise(40, 30), "PNG"), max_bytes=60)
+        made_fit(kit.saved(kit.noise(40, 30), "PNG"), max_bytes=40)
     assert caught.value.reason == "cannot_fit"
 
 

@@ -144,11 +144,3 @@ def test_a_usual_photograph_is_found_in_a_few_steps():
 def test_what_fits_at_the_ceiling_is_not_searched_for():
     assert sizing.next_quality([(90.0, 100.0)], 200.0, 90.0) is None
     assert sizing.best_known([(90.0, 100.0)], 200.0) == (90.0, 100.0)
-
-
-@given(sizes, st.floats(1, 1e9), st.integers(100, 10_000_000))
-def test_the_smaller_box_is_smaller_and_of_the_same_shape(size, foreseen, limit):
-    box = sizing.smaller_box(size, foreseen, limit)
-    assert 1 <= box.width <= size.width
-    assert 1 <= box.height <= size.height
-    assert box.pixels < size.pixels or size.longest == 1 or min(size.width, size.height) * 0.95 < 1
