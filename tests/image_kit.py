@@ -384,14 +384,17 @@ def float_tiff(kind: str = "f4", **options: Any) -> bytes:
     return tiff((rgb_samples() / 255).astype(kind), 2, kind=3, **options)
 
 
-def grey_tiff_of_12_bits() -> bytes:
-    """Two samples in three bytes; written as bytes, then told what they are."""
+def grey_tiff_of_12_bits(*, order: str = "<", **options: Any) -> bytes:
+    """Two samples in three bytes; written as bytes, then told what they are. `options` as of `tiff`."""
     values = grey_samples(12)[..., 0].reshape(-1, 2)
     first, second = values[:, 0], values[:, 1]
     packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=-1).astype(np.uint8)
-    data = tiff(packed.reshape(48, 96, 1), 1)
-    width, bits = (struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in ((256, 4, 96), (258, 3, 8)))
-    return data.replace(width, struct.pack("<HHII", 256, 4, 1, 64)).replace(bits, struct.pack("<HHII", 258, 3, 1, 12))
+    data = tiff(packed.reshape(48, 96, 1), 1, order=order, **options)
+
+    def entry(tag: int, kind: str, value: int) -> bytes:
+        return struct.pack(order + "HHI" + kind, tag, 4 if kind == "I" else 3, 1, value)
+
+    return data.replace(entry(256, "I", 96), entry(256, "I", 64)).replace(entry(258, "H", 8), entry(258, "H", 12))
 
 
 def grey_and_alpha() -> np.ndarray:
@@ -618,6 +621,7 @@ SAMPLES: tuple[Sample, ...] = (
     _of("TIFF grey and alpha planes", "TIFF", lambda: tiff(grey_and_alpha(), 1, planar=2, more=[(338, 2)]), grey=True),
     _of("TIFF grey and associated alpha", "TIFF", lambda: tiff(grey_and_alpha(), 1, more=[(338, 1)]), grey=True),
     _of("TIFF grey 12 bit", "TIFF", grey_tiff_of_12_bits, grey=True),
+    _of("TIFF grey 12 bit big-endian", "TIFF", lambda: grey_tiff_of_12_bits(order=">"), grey=True),
     _of("TIFF grey 16 bit signed", "TIFF", lambda: tiff(grey_samples(15).astype(np.int16), 1, kind=2), grey=True),
     _of("TIFF white is 0, 16 bit", "TIFF", lambda: tiff(65535 - grey_samples(16).astype(np.uint16), 0), grey=True),
     _of("TIFF white is 0, float", "TIFF", lambda: tiff(1 - grey_samples(8).astype("f4") / 255, 0, kind=3), grey=True),

@@ -20,8 +20,8 @@ _SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "Lab
 _BAND_PIXELS = 4_000_000
 """Deep pixels are converted in bands of this size, so that the intermediate numbers take little memory."""
 _INTEGER_RANGES = tuple((1 << bits) - 1 for bits in (16, 24, 31, 32))
-_WHITE_IS_ZERO, _PLANES, _UNCOMPRESSED = 0, 2, 1
-"""Of a TIFF's PhotometricInterpretation, PlanarConfiguration and Compression."""
+_WHITE_IS_ZERO = 0
+"""Of a TIFF's PhotometricInterpretation."""
 _GDAL_NODATA = 42113
 _NEARLY = 1e-5
 """How far from it a float may be that stands for no measurement: it is told in decimal digits, often few."""
@@ -80,9 +80,6 @@ def to_eight_bits(image: Picture) -> tuple[Picture, list[str]]:
     if mode.startswith("I") or mode == "F":
         grey, odd = _from_floats(image) if mode == "F" else (_from_whole_numbers(image), [])
         return ImageChops.invert(grey) if _tag(image, 262) == _WHITE_IS_ZERO else grey, odd
-    if mode in ("1", "L") and _is_still_negative(image):
-        image = ImageChops.invert(image.convert("L"))
-        mode = image.mode
     if mode == "La":
         image = image.convert("LA")
     if image.has_transparency_data:
@@ -104,12 +101,6 @@ def _tag(image: Image.Image, number: int) -> Any:
     """Of a TIFF: None where it is not told, and for all other formats."""
     told = getattr(image, "tag_v2", {}).get(number)
     return told[0] if isinstance(told, tuple) and len(set(told)) == 1 else told
-
-
-def _is_still_negative(image: Image.Image) -> bool:
-    """Whether white is 0: Pillow turns that round, but where the file says that its one channel is a plane."""
-    told = (_tag(image, 262), _tag(image, 284), _tag(image, 259))
-    return told == (_WHITE_IS_ZERO, _PLANES, _UNCOMPRESSED)
 
 
 def _from_whole_numbers(image: Image.Image) -> Image.Image:

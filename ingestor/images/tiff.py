@@ -28,6 +28,16 @@ _PLANES = 2
 """Of PlanarConfiguration."""
 _YCBCR, _NOT_SUBSAMPLED = 6, (1, 1)
 """Of PhotometricInterpretation and YCbCrSubSampling."""
+_BIG_ENDIAN = b"MM"
+
+TiffImagePlugin.OPEN_INFO.update(
+    {
+        (_BIG_ENDIAN, 1, (1,), 1, (12,), ()): ("I;16", "I;12"),
+        (_BIG_ENDIAN, 0, (1,), 1, (16,), ()): ("I;16B", "I;16B"),
+        (_BIG_ENDIAN, 1, (1,), 1, (32,), ()): ("I", "I;32B"),
+    }
+)
+# Pillow names these kinds of grey in little-endian order alone, and reads them in both.
 
 
 class TiffFile(TiffImagePlugin.TiffImageFile):
@@ -69,6 +79,9 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
     def _setup(self) -> None:
         self._layout, self.curves, self.odd = None, None, []
         _check_kind(self.tag_v2)
+        if number(self.tag_v2.get(277, 1)) == 1 and self.tag_v2.get(284) == _PLANES:
+            # A single plane is no other than the whole, but Pillow would take the first letter for its raw mode.
+            self.tag_v2[284] = 1
         try:
             super()._setup()
         except SyntaxError:
@@ -80,7 +93,8 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
                 raise
         else:
             # Pillow swaps the bytes of big-endian floats that libtiff has swapped already.
-            swaps = self._mode == "F" and self.tag_v2.prefix == b"MM" and self._compression != "raw"
+            swaps = self._mode == "F" and self.tag_v2.prefix == _BIG_ENDIAN and self._compression != "raw"
+            self._swap_no_integers_twice()
             if not swaps and not _are_planes_of_ours(self.tag_v2) and not _has_signed_bytes(self.tag_v2):
                 if not _are_deep_colours(self.tag_v2) or self._steep() is None:
                     return
@@ -94,6 +108,14 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
             self.info["icc_profile"] = icc
         curves = self._steep() if self._layout.kind.itemsize > 1 and self._layout.photometric in (0, 1, RGB) else None
         self.curves = curves if curves is not None and curves.fit(self._layout.colours) else None
+
+    def _swap_no_integers_twice(self) -> None:
+        # Those that libtiff unpacks come in the order of this machine, which Pillow minds for 16 bits without a sign.
+        if self._mode != "I" or self.tag_v2.prefix != _BIG_ENDIAN or self._compression == "raw":
+            return
+        for place, tile in enumerate(self.tile):
+            raw_mode, *others = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+            self.tile[place] = tile._replace(args=(str(raw_mode).replace("B", "N"), *others))
 
     def _steep(self) -> Curves | None:
         icc = self.tag_v2.get(34675)
