@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from ingestor.images import boxes
+from ingestor.images import boxes, dib
 from ingestor.images.chunks import gif_palette_bytes
 from ingestor.images.jpeg_markers import end_of_picture
 from ingestor.images.source import Source
@@ -85,6 +85,9 @@ def _gif(source: Source) -> bool:
 
 
 def _bmp(source: Source) -> bool:
+    if not dib.start_of(source.head):
+        told = dib.of(source.head)
+        return told is None or source.size_bytes < told.end
     (length,) = struct.unpack("<I", source.head[2:6])
     return bool(source.size_bytes < length)
 

@@ -122,6 +122,10 @@ def _factory(source: Source, row: Format, rules: NormaliseRules) -> Callable[...
         from ingestor.images.icns import IcnsFile
 
         return partial(IcnsFile, check=check)
+    if row.name == "BMP":
+        from ingestor.images.bmp import BmpFile
+
+        return BmpFile
     if row.name == "SUN":
         from ingestor.images.sun import SunFile
 

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from ingestor.errors import ImageRejected, IngestorError, SourceNotReady
-from ingestor.images import jpeg_markers
+from ingestor.images import dib, jpeg_markers
 from ingestor.images.source import Source
 from ingestor.policy.formats import BY_NAME, Format
 
@@ -137,6 +137,8 @@ def _weakly_marked(source: Source) -> str | None:
         return "PCX"
     if _is_tga(source):
         return "TGA"
+    if dib.is_whole(head, source.size_bytes) or (source.path.suffix.lower() == ".dib" and dib.is_plausible(head)):
+        return "BMP"
     return None
 
 
