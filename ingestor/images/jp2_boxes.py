@@ -12,8 +12,8 @@ from ingestor.images.source import Source
 _SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 _ENUMERATED, _ICC = 1, (2, 3)
 """Of a colour specification: by number, or by a profile, restricted (2) or any (3, of ITU-T T.801)."""
-_CMYK, _YCC = 12, 18
-_SPACES = frozenset({_CMYK, 15, 16, 17, _YCC})
+_CMYK, YCC = 12, 18
+_SPACES = frozenset({_CMYK, 15, 16, 17, YCC})
 """Inks, black and white, sRGB, grey, and sYCC, which decoders make sRGB."""
 _ICC_SPACES = (b"GRAY", b"RGB ", b"CMYK")
 _COLOUR, _ALPHA, _MULTIPLIED = 0, 1, 2
@@ -40,6 +40,8 @@ class Told:
     icc: bytes | None = None
     channels: Channels | None = None
     """None for a palette too, whose entries Pillow reads well."""
+    space: int | None = None
+    """By its number."""
 
 
 def read(source: Source) -> Told:
@@ -67,9 +69,9 @@ def read(source: Source) -> Told:
             raise KindNotRead("palettes of CMYK")
         return Told(icc=icc)
     channels = _channels(first.get(b"cdef"), count, is_cmyk=space == _CMYK)
-    if space == _YCC and not channels.are_in_order:
+    if space == YCC and not channels.are_in_order:
         raise KindNotRead("channels of sYCC in another order")
-    return Told(icc=icc, channels=channels)
+    return Told(icc=icc, channels=channels, space=space)
 
 
 def _colours(told: list[bytes]) -> tuple[int | None, bytes | None]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ingestor.images import jp2_boxes
 from ingestor.images.damage import KindNotRead
-from ingestor.images.jp2_boxes import Channels
+from ingestor.images.jp2_boxes import Told
 from ingestor.images.source import Source
 
 _SIZE_MARKER = b"\xff\x4f\xff\x51"
@@ -25,18 +25,24 @@ _MANY_TILES, _LEAST_PIXELS_EACH = 1024, 1024
 _SIGNED = 0x80
 _MODES = {2: "LA", 3: "RGB", 4: "RGBA"}
 _BAND_SAMPLES = 2_000_000
+_FULL = (1, 1)
+"""As many samples as pixels, across and down."""
+_OF_YCC, _OF_DEEP_YCC = frozenset({(2, 1), (2, 2), (1, 2), (4, 1)}), frozenset({(2, 1), (2, 2)})
+"""Pixels for each sample of colour, where light has all of them, that decoders make sRGB."""
 
 
 def decode(source: Source, picture: Image.Image) -> Image.Image:
     """The pixels, of 8 bits a channel where they are in colour. `picture` is Pillow's, not decoded yet.
 
-    Raises `KindNotRead` for channels that differ from each other or have a sign, `RuntimeError` for damage,
-    `Image.DecompressionBombError` for more tiles than a picture has use for.
+    Raises `KindNotRead` for channels that differ from each other in more than the samples of YCC, or have a sign,
+    `RuntimeError` for damage, `Image.DecompressionBombError` for more tiles than a picture has use for.
     """
     check_tiles(source.whole())
-    channels = jp2_boxes.read(source).channels
-    shown = _deep(source, picture, channels)
+    told = jp2_boxes.read(source)
+    channels = told.channels
+    shown = _deep(source, picture, told)
     if shown is None:
+        _check_samples(source.whole())
         picture.load()
         shown = picture
     if channels is None or shown.mode == "I;16" or (channels.are_in_order and channels.mode == shown.mode):
@@ -59,17 +65,18 @@ def is_reversible(data: bytes) -> bool:
     return False
 
 
-def _deep(source: Source, picture: Image.Image, channels: Channels | None) -> Image.Image | None:
+def _deep(source: Source, picture: Image.Image, told: Told) -> Image.Image | None:
     """What Pillow reads wrongly, channels as they are stored; None for all else."""
-    told = _components(source.whole())
-    depths = [(component & ~_SIGNED) + 1 for component in told]
+    data, channels = source.whole(), told.channels
+    kinds = _components(data)
+    depths = [(kind & ~_SIGNED) + 1 for kind in kinds]
     if picture.mode not in ("CMYK", *_MODES.values()) or max(depths, default=8) <= 8:
         return None
-    if len(set(told)) != 1 or told[0] & _SIGNED or len(told) not in _MODES:
+    if len(set(kinds)) != 1 or kinds[0] & _SIGNED or len(kinds) not in _MODES:
         raise KindNotRead("channels of different depths, or with a sign,")
+    _check_deep_samples(data, told)
     from openjpeg.utils import decode  # late: few workers ever need it
 
-    data = source.whole()
     if channels is not None and not channels.are_in_order:
         data = data[data.find(_SIZE_MARKER) :]  # this decoder too would put them in order
     samples = decode(data)
@@ -98,10 +105,42 @@ def check_tiles(data: bytes) -> None:
         raise Image.DecompressionBombError(f"it is cut into {count:,} tiles; no camera or program writes so small ones")
 
 
+def _check_samples(data: bytes) -> None:
+    """Pillow calls channels with fewer samples damaged, or takes red, green and blue for YCC, but for these."""
+    across_and_down = _samples(data)
+    if set(across_and_down) <= {_FULL}:
+        return
+    light, *colours = across_and_down
+    if light != _FULL or len(colours) != 2 or len(set(colours)) != 1 or colours[0] not in _OF_YCC:
+        raise KindNotRead("channels of fewer samples than pixels")
+
+
+def _check_deep_samples(data: bytes, told: Told) -> None:
+    """OpenJPEG takes three channels for YCC where they differ in samples, and then may leave them as they are."""
+    across_and_down = _samples(data)
+    if len(across_and_down) != 3 or len(set(across_and_down)) == 1:
+        return
+    light, *colours = across_and_down
+    is_ycc = told.channels is None or told.space == jp2_boxes.YCC
+    if not is_ycc or light != _FULL or len(set(colours)) != 1 or colours[0] not in _OF_DEEP_YCC:
+        raise KindNotRead("channels of fewer samples than others")
+
+
 def _components(data: bytes) -> bytes:
     """Of each component its bits, less one, with a bit for the sign; empty where the header tells of none."""
+    return _sizes(data)[::3]
+
+
+def _samples(data: bytes) -> list[tuple[int, int]]:
+    """Of each component the pixels that one sample stands for, across and down."""
+    sizes = _sizes(data)
+    return list(zip(sizes[1::3], sizes[2::3], strict=False))
+
+
+def _sizes(data: bytes) -> bytes:
+    """Three bytes for each component (A.5.1); empty where the header tells of none."""
     begin = data.find(_SIZE_MARKER)
     if begin < 0 or begin + _COMPONENTS_AT + 2 > len(data):
         return b""
     (count,) = struct.unpack_from(">H", data, begin + _COMPONENTS_AT)
-    return data[begin + _COMPONENTS_AT + 2 :][: 3 * count : 3]
+    return data[begin + _COMPONENTS_AT + 2 :][: 3 * count]

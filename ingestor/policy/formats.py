@@ -66,7 +66,12 @@ FORMATS = (
         pictures="animation",
     ),
     Format(name="GIF", title="GIF", suffixes=(".gif",), plugin="PIL.GifImagePlugin", pictures="animation"),
-    Format(name="BMP", title="BMP: with any masks, runs; DIB without a file header", suffixes=(".bmp", ".dib"), plugin="PIL.BmpImagePlugin"),
+    Format(
+        name="BMP",
+        title="BMP: with any masks, runs; DIB without a file header",
+        suffixes=(".bmp", ".dib"),
+        plugin="PIL.BmpImagePlugin",
+    ),
     Format(
         name="TIFF",
         title="TIFF, BigTIFF (little-endian): 1 to 8, 16 bits, grey also 12 and 32; floats; CMYK, Lab; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 
 import numpy as np
@@ -137,3 +138,61 @@ def test_a_box_shorter_than_its_head_is_damage(made_fit, length):
     with pytest.raises(ImageRejected) as refused:
         made_fit(data)
     assert refused.value.reason == "corrupt"
+
+
+# -- fewer samples than pixels ---------------------------------------------------------------------
+
+YCC_420 = (
+    "/0//UQAvAAAAAAAQAAAAEAAAAAAAAAAAAAAAEAAAABAAAAAAAAAAAAADBwEBBwICBwIC/1IADAAAAAEAAAQEAAH/XAAEQED/kAAK"
+    "AAAAAACiAAH/k8+1FJT0A8ApURBegwz4foCQUn30OAg4iTAAAABhIS+zE68YfGAAAAABhIS/LRpvPvtAAAwkI1QoYSEvDR0AAMI5"
+    "xPGEhL//f8+0iDu5C8CcQQ7eJZgAAGEhGqFDA8qYMpbCQdE9wU1pCAD+MH/PtJAUAE8BEWIGbXZO87REGBaPsShKXjIDCPMU4YFq"
+    "ABUAwLR9iT//2Q=="
+)
+"""The usual picture, 16x16, by OpenJPEG's own encoder."""
+
+
+def with_samples(data: bytes, *told: tuple[int, int], size: tuple[int, int] = (64, 48)) -> bytes:
+    """The same codestream, whose components stand for so many pixels across and down, of a picture of this size."""
+    changed = bytearray(data)
+    at = data.index(b"\xff\x4f\xff\x51")
+    struct.pack_into(">2I", changed, at + 8, *size)
+    struct.pack_into(">2I", changed, at + 24, *size)
+    for place, (across, down) in enumerate(told):
+        changed[at + 43 + 3 * place : at + 45 + 3 * place] = bytes((across, down))
+    return bytes(changed)
+
+
+def stream(samples: np.ndarray) -> bytes:
+    data = kit.jp2(samples)
+    return data[data.index(b"\xff\x4f\xff\x51") :]
+
+
+def ycc(across: int, down: int, depth: type) -> bytes:
+    """Neutral grey: what of it is light is told in full, what is colour only `across` and `down`."""
+    samples = np.full((48, 64, 3), 128, depth) * depth(257 if depth is np.uint16 else 1)
+    return with_samples(stream(samples), (1, 1), (across, down), (across, down))
+
+
+def test_ycc_of_fewer_samples_of_colour_is_read(made_fit):
+    assert kit.close(kit.corners(sent(made_fit(base64.b64decode(YCC_420)))), kit.QUADRANTS, 12)
+
+
+@pytest.mark.parametrize("told", [[(2, 1)], [(1, 2)], [(2, 2)]], ids=str)
+def test_grey_of_fewer_samples_is_not_called_damaged(made_fit, told):
+    grey = np.asarray(kit.quarters().convert("L"))
+    with pytest.raises(ImageRejected, match="samples") as caught:
+        made_fit(with_samples(stream(grey), *told, size=(64 * told[0][0], 48 * told[0][1])))
+    assert caught.value.reason == "unsupported"
+
+
+def test_colours_that_all_have_fewer_samples_are_not_taken_for_others(made_fit):
+    with pytest.raises(ImageRejected, match="samples") as caught:
+        made_fit(with_samples(stream(picture()), (2, 2), (2, 2), (2, 2), size=(128, 96)))
+    assert caught.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize(("across", "down"), [(1, 2), (4, 1)])
+def test_deep_colours_that_nothing_makes_rgb_are_not_sent_as_if(made_fit, across, down):
+    with pytest.raises(ImageRejected, match="samples") as caught:
+        made_fit(ycc(across, down, np.uint16))
+    assert caught.value.reason == "unsupported"
