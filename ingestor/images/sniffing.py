@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -33,6 +34,9 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x59\xa6\x6a\x95", "SUN"),
 )
 
+_DICOM_AT, _DICOM = 128, b"DICM"
+"""Behind a preamble, which may be the header of a TIFF for those who read one."""
+
 _FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"%PDF", "a PDF", "export its page as PNG or JPEG"),
     (0, b"%!PS", "PostScript", "export it as PNG or JPEG"),
@@ -53,6 +57,18 @@ _FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"AT&TFORM", "a DjVu document", "export its page as PNG"),
     (0, b"BPG\xfb", "a BPG file", "export it as PNG, JPEG or WebP"),
     (0, b"FLIF", "a FLIF file", "export it as PNG, JPEG or WebP"),
+    (6, b"HEAPCCDR", "a camera raw file", "develop it and export a JPEG"),
+    (0, b"\0MRM", "a camera raw file", "develop it and export a JPEG"),
+    (0, b"/* XPM */", "an XPM icon", "export it as PNG"),
+    (0, b"! XPM2", "an XPM icon", "export it as PNG"),
+    (0, b"SIMPLE  =", "a FITS file", "export its picture as PNG or TIFF"),
+    (_DICOM_AT, _DICOM, "a DICOM file", "export its picture as PNG or JPEG"),
+    (0, b"\x8aMNG\r\n\x1a\n", "an MNG animation", "export one frame as PNG, or all as animated PNG"),
+    (0, b"\x8bJNG\r\n\x1a\n", "a JNG", "export it as PNG, JPEG or WebP"),
+    (8, b"ACON", "an animated cursor", "export one frame as PNG"),
+    (0, b"\xb1\x68\xde\x3a", "a DCX fax of several pages", "export its page as PNG"),
+    (0, b"BLP1", "a BLP texture", "export it as PNG"),
+    (0, b"BLP2", "a BLP texture", "export it as PNG"),
     (0, b"\x1aE\xdf\xa3", "a video", "export one frame as PNG or JPEG"),
     (8, b"AVI ", "a video", "export one frame as PNG or JPEG"),
     (8, b"WAVE", "a sound file", "put images in the folder"),
@@ -61,11 +77,14 @@ _FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"Rar!", "a RAR archive", "unpack it"),
     (0, b"7z\xbc\xaf", "a 7-Zip archive", "unpack it"),
 )
-_PICTURES = frozenset(row[2] for row in _FOREIGN if "archive" not in row[2] and "sound" not in row[2])
+_MARKED_OTHERWISE = frozenset({"an SVG drawing", "a JPEG-LS", "an XBM icon", "an animation of Autodesk"})
+_PICTURES = _MARKED_OTHERWISE | {row[2] for row in _FOREIGN if "archive" not in row[2] and "sound" not in row[2]}
 
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
 _FRAME_OF_JPEG_LS = 0xF7
+_XBM = re.compile(rb"#define\s+\w*width\s+\d+\s+#define\s+\w*height\s+\d+\s.*bits\s*\[", re.DOTALL)
+_FLIC_KINDS, _FLIC_BITS = frozenset({0xAF11, 0xAF12}), frozenset({0, 8})
 _TGA_KINDS = frozenset({1, 2, 3, 9, 10, 11})
 
 
@@ -101,6 +120,8 @@ def _agrees(name: str, head: bytes) -> bool:
             return head[12:16] != b"CgBI"
         case "JPEG":
             return not _is_jpeg_ls(head)
+        case "TIFF":
+            return not head.startswith(_DICOM, _DICOM_AT)
         case "ICO" | "CUR":
             return head[4:6] not in (b"\0\0", b"")
         case _:
@@ -160,6 +181,10 @@ def _refusal(source: Source) -> IngestorError:
             return _unsupported(source, _Foreign(what, cure))
     if head.startswith(b"\xff\xd8") and _is_jpeg_ls(head):
         return _unsupported(source, _Foreign("a JPEG-LS", "export it as PNG, JPEG or WebP"))
+    if _is_flic(head):
+        return _unsupported(source, _Foreign("an animation of Autodesk", "export one frame as PNG, or all as GIF"))
+    if _is_text(head) and _XBM.search(head):
+        return _unsupported(source, _Foreign("an XBM icon", "export it as PNG"))
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
     if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in head.lower()):
         return _unsupported(source, _Foreign("an SVG drawing", "export it as PNG"))
@@ -170,8 +195,15 @@ def _refusal(source: Source) -> IngestorError:
     return _not_an_image(source, "of no kind that is known here; open it in an image program and export it as PNG")
 
 
+def _is_flic(head: bytes) -> bool:
+    if len(head) < 14:
+        return False
+    kind, frames, width, height, bits = struct.unpack_from("<5H", head, 4)
+    return kind in _FLIC_KINDS and bits in _FLIC_BITS and 0 not in (frames, width, height)
+
+
 def _unsupported(source: Source, foreign: _Foreign) -> ImageRejected:
-    if foreign.what in _PICTURES or foreign.what in ("a camera raw file", "a video", "an SVG drawing", "a JPEG-LS"):
+    if foreign.what in _PICTURES:
         return ImageRejected("unsupported", f"{source.name}: is {foreign.what}, which is not read here; {foreign.cure}")
     return _not_an_image(source, f"{foreign.what}; {foreign.cure}")
 

@@ -30,7 +30,7 @@ def test_a_tga_without_a_signature_needs_its_suffix(write):
     ("head", "said"),
     [
         (b"%PDF-1.7", "PDF"),
-        (b"II\x1a\0\0\0HEAPCCDR", "no kind"),
+        (b"II\x1a\0\0\0HEAPCOPY", "no kind"),
         (b"FUJIFILMCCD-RAW ", "camera raw"),
         (b"8BPS\0\x02", "PSB"),
         (b"gimp xcf v011", "GIMP"),
@@ -78,3 +78,50 @@ def test_a_png_of_an_ios_app_is_named(write):
     with pytest.raises(ImageRejected, match="iOS") as caught:
         kind(write, data[:8] + kit.png_chunk(b"CgBI", bytes(4)) + data[8:], "photo.png")
     assert caught.value.reason == "unsupported"
+
+
+PICTURES = {
+    "XPM": (b"/* XPM */\nstatic char *icon[] = {\n", "XPM"),
+    "XPM, second version": (b"! XPM2\n16 16 2 1\n", "XPM"),
+    "XBM": (b"#define a_width 8\n#define a_height 1\nstatic unsigned char a_bits[] = {\n0xff };\n", "XBM"),
+    "XBM with a comment and a spot": (
+        b"/* made by hand */\n#define width 8\n#define height 1\n#define x_hot 1\nstatic char bits[] = {0xff};",
+        "XBM",
+    ),
+    "FITS": (b"SIMPLE  =                    T / file does conform to FITS standard", "FITS"),
+    "DICOM": (bytes(128) + b"DICM", "DICOM"),
+    "DICOM that is a TIFF too": (b"II*\0\x10\0\0\0".ljust(128, b"\0") + b"DICM", "DICOM"),
+    "MNG": (b"\x8aMNG\r\n\x1a\n\0\0\0\x1cMHDR", "MNG"),
+    "JNG": (b"\x8bJNG\r\n\x1a\n\0\0\0\x10JHDR", "JNG"),
+    "ANI": (b"RIFF\xda\x73\0\0ACONLIST", "animated cursor"),
+    "FLI": (b"\x42\x0e\0\0\x11\xaf\x02\0\x40\1\xc8\0\x08\0", "Autodesk"),
+    "FLC": (b"\x42\x0e\0\0\x12\xaf\x02\0\x80\0\x80\0\x08\0", "Autodesk"),
+    "DCX": (b"\xb1\x68\xde\x3a\x08\0\0\0", "DCX"),
+    "BLP1": (b"BLP1\1\0\0\0", "BLP"),
+    "BLP2": (b"BLP2\1\0\0\0", "BLP"),
+    "MRW": (b"\0MRM\0\0\x10\0", "camera raw"),
+    "CRW": (b"II\x1a\0\0\0HEAPCCDR", "camera raw"),
+}
+
+
+@pytest.mark.parametrize(("head", "said"), PICTURES.values(), ids=PICTURES)
+def test_a_picture_of_a_kind_that_is_not_read_is_called_one(write, head, said):
+    text = b"\n" * 100 if said in ("XPM", "XBM", "FITS") else bytes(range(200))
+    with pytest.raises(ImageRejected, match=said) as caught:
+        kind(write, head + text)
+    assert caught.value.reason == "unsupported"
+    assert "; " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"#define bar_width 8\n#define bar_height 1\nint bar(void);\n",
+        b"\x42\x0e\0\0\x11\xaf" + bytes(range(1, 100)),
+        b"SIMPLE words\n",
+    ],
+)
+def test_what_only_begins_like_one_is_none(write, data):
+    with pytest.raises(ImageRejected) as caught:
+        kind(write, data)
+    assert caught.value.reason == "not_an_image"
