@@ -58,7 +58,9 @@ def test_a_jpeg_of_quality_90_is_as_like_its_original_as_such_a_webp():
 
 
 def test_a_large_picture_of_fine_texture_is_written_where_the_quick_way_has_no_room_for_it():
-    texture = kit.photograph(4096, 4096)
+    texture, tile = Image.new("RGB", (4096, 4096)), kit.photograph(512, 512)
+    for place in range(64):
+        texture.paste(tile, (place % 8 * 512, place // 8 * 512))
     with pytest.raises(ValueError, match="encoding error"):
         texture.save(io.BytesIO(), "WEBP", quality=95, method=encode.WEBP_METHOD)
     with Image.open(io.BytesIO(encode.webp(texture, 95))) as written:
