@@ -83,7 +83,7 @@ _PICTURES = _MARKED_OTHERWISE | {row[2] for row in _FOREIGN if "archive" not in 
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
 _FRAME_OF_JPEG_LS = 0xF7
-_XBM = re.compile(rb"#define\s+\w*width\s+\d+\s+#define\s+\w*height\s+\d+\s.*bits\s*\[", re.DOTALL)
+_XBM = re.compile(rb"#define\s+\S*width\s+\d+\s+#define\s+\S*height\s+\d+\s.*bits\s*\[", re.DOTALL)
 _FLIC_KINDS, _FLIC_BITS = frozenset({0xAF11, 0xAF12}), frozenset({0, 8})
 _TGA_KINDS = frozenset({1, 2, 3, 9, 10, 11})
 

@@ -83,7 +83,7 @@ def test_a_png_of_an_ios_app_is_named(write):
 PICTURES = {
     "XPM": (b"/* XPM */\nstatic char *icon[] = {\n", "XPM"),
     "XPM, second version": (b"! XPM2\n16 16 2 1\n", "XPM"),
-    "XBM": (b"#define a_width 8\n#define a_height 1\nstatic unsigned char a_bits[] = {\n0xff };\n", "XBM"),
+    "XBM": (b"#define a-b_width 8\n#define a-b_height 1\nstatic unsigned char a-b_bits[] = {\n0xff };\n", "XBM"),
     "XBM with a comment and a spot": (
         b"/* made by hand */\n#define width 8\n#define height 1\n#define x_hot 1\nstatic char bits[] = {0xff};",
         "XBM",
