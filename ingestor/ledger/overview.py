@@ -189,6 +189,17 @@ def kept_alive(connection: Connection, folders: Sequence[str], now: datetime) ->
     return number
 
 
+def count_live(connection: Connection, folder: str, now: datetime) -> int:
+    """How many paths of a folder go by an id that is good."""
+    statement = (
+        select(func.count())
+        .select_from(sources)
+        .where(sources.c.folder == folder, sources.c.state == SourceState.DONE, sources.c.live_until > now)
+    )
+    number: int = connection.execute(statement).scalar_one()
+    return number
+
+
 def last_seq(connection: Connection) -> int:
     latest: int | None = connection.execute(select(func.max(history.c.seq))).scalar()
     return latest or 0

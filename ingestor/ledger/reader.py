@@ -93,6 +93,10 @@ class LedgerReader(SqlLedger):
         """How many different ids are good now."""
         return await self._read(overview.live_ids, self._clock.now())
 
+    async def count_live(self, folder: str) -> int:
+        """How many paths of a folder go by an id that is good, wherever their files are by now."""
+        return await self._read(overview.count_live, folder, self._clock.now())
+
     async def kept_alive(self, folders: Sequence[str]) -> int:
         """How many different ids are good now, and have a source in one of the folders."""
         return await self._read(overview.kept_alive, folders, self._clock.now())

@@ -19,6 +19,10 @@ from ingestor.runtime.planning import Planner
 from ingestor.settings import FolderSettings, Settings
 from ingestor.stages.discover import DropFolder, Piece
 
+MANY = 100_000
+"""Files: to hold each of more than so many against the ledger takes as long as the run that does nothing else. Then ids
+that are good count as those of the files that are there, though some were edited or deleted since."""
+
 
 async def too_many_to_renew(folders: Sequence[FolderSettings], ledger: Ledger, per_minute: float) -> str | None:
     """Why the folders that renew hold more than the quota can keep alive; None if they do not, or may not.
@@ -71,10 +75,14 @@ async def would_expire(settings: Settings, selections: Sequence[Selection], cloc
     The number is that of `plan`, but for images that turn out to be bad: they count, since none is opened for it.
     """
     # The cheapest question first: names alone are counted in a fifth of the time that it takes to judge them.
+    images = 0
     for count in (_files, _images):
-        if forecast(sum([await _at_most(selection, count) for selection in selections]), supply).fits:
+        images = sum([await _at_most(selection, count) for selection in selections])
+        if forecast(images, supply).fits:
             return None
     async with read_ledger(settings) as books:
+        if images > MANY and forecast(images - await _live(selections, books), supply).fits:
+            return None
         if forecast(sum([await _wanted(selection, books, clock) for selection in selections]), supply).fits:
             return None
         # Some of them may have the same bytes, which is seen only by reading those of the same size.
@@ -93,6 +101,11 @@ async def would_expire(settings: Settings, selections: Sequence[Selection], cloc
 
 
 Count = Callable[[DropFolder, str], int]
+
+
+async def _live(selections: Sequence[Selection], books: LedgerReader) -> int:
+    whole = [selection.folder.name for selection in selections if selection.only is None]
+    return sum([await books.count_live(folder) for folder in whole])
 
 
 async def _at_most(selection: Selection, count: Count) -> int:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ingestor.app import UPLOAD_QUOTA_FACT
 from ingestor.policy.renewing import RENEWS, most_kept_alive
+from ingestor.runtime import capacity
 from ingestor.runtime.capacity import too_many_to_renew
 from tests.ledger_kit import folder_settings
 from tests.unit.cli.conftest import Corner, Filled
@@ -49,7 +50,8 @@ def fill(corner: Corner, live: list[str], *, hours_ago: float = 0.0) -> None:
 
 
 def plan(corner: Corner) -> dict[str, Any]:
-    return corner.run("plan", "--json").json  # type: ignore[no-any-return]
+    planned: dict[str, Any] = corner.run("plan", "--json").json
+    return planned
 
 
 def refused_as_planned(corner: Corner) -> dict[str, Any]:
@@ -104,6 +106,24 @@ def test_what_is_live_costs_nothing(corner: Corner, begun: list[str]) -> None:
     assert plan(corner)["to_upload"] == 20
     assert corner.run("backfill").code == 0
     assert begun
+
+
+def test_of_very_many_the_ids_that_are_live_are_counted_and_not_the_files(
+    corner: Corner, begun: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "MANY", 30)
+    monkeypatch.setattr(capacity, "_wanted", None)
+    fill(corner, drop(corner, 40))
+    corner.run("backfill")
+    assert begun
+
+
+def test_of_very_many_those_whose_ids_have_ended_cost_an_upload_each(
+    corner: Corner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "MANY", 30)
+    fill(corner, drop(corner, 40), hours_ago=25)
+    assert refused_as_planned(corner)["to_upload"] == 40
 
 
 def test_the_same_bytes_twice_cost_one_upload(corner: Corner, begun: list[str]) -> None:
