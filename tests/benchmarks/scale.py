@@ -30,6 +30,7 @@ from ingestor.model import Lane
 from ingestor.runtime.system_clock import SystemClock
 from ingestor.settings import load
 from ingestor.stages.discover import DropFolder
+from tests.benchmarks import plain_server
 
 PER_DIRECTORY = 5_000
 FEW_FILES = 10_000
@@ -42,8 +43,12 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def main() -> None:
     options = _options()
-    with tempfile.TemporaryDirectory(prefix="ingestor-bench-", dir=options.folder) as folder:
-        home = Home.of(Path(folder), options.files)
+    with (
+        tempfile.TemporaryDirectory(prefix="ingestor-bench-", dir=options.folder) as folder,
+        plain_server.running() as server,
+    ):
+        # An API that is away is asked for the time, and waited for: that is no part of looking at files.
+        home = Home.of(Path(folder), options.files, base_url=server.url)
         asyncio.run(_know(home))
         print(f"## A folder of {options.files:,} files\n")
         print("Known and live, all of them: nothing is to be done. Medians of runs in turn, each a new process.\n")
@@ -72,11 +77,11 @@ class Home:
     files: int
 
     @classmethod
-    def of(cls, place: Path, files: int, *, tree: Path | None = None) -> Home:
+    def of(cls, place: Path, files: int, *, tree: Path | None = None, base_url: str = NOBODY) -> Home:
         place.mkdir(exist_ok=True)
         home = cls(config=place / "ingestor.yaml", tree=tree or place / "tree", files=files)
         document = {
-            "api": {"base_url": NOBODY},
+            "api": {"base_url": base_url},
             "folders": [
                 # One rescan after the other, so that the second one is seen soon.
                 {"path": str(home.tree), "name": "bench", "purpose": "reference", "settle": "0s", "rescan": "1s"}
