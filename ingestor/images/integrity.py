@@ -8,7 +8,7 @@ from __future__ import annotations
 from PIL import Image
 
 from ingestor.errors import ImageRejected
-from ingestor.images import chunks, damage, iso_media, jpeg, png, webp_holes
+from ingestor.images import chunks, damage, iso_media, jpeg, jpeg2000_holes, png, webp_holes
 from ingestor.images.headers import Header, Undecoded
 from ingestor.images.source import Source
 from ingestor.ports import NormaliseRules
@@ -67,7 +67,10 @@ def _check_decoded(source: Source, header: Header, picture: Image.Image) -> None
 
 
 def check_container(source: Source, header: Header) -> None:
-    """What the container of a PNG, WebP, HEIC or AVIF tells of damage. Raises `SyntaxError` and `SourceNotReady`."""
+    """What the container of a PNG, WebP, HEIC, AVIF or JPEG 2000 tells of damage.
+
+    Raises `SyntaxError` and `SourceNotReady`.
+    """
     match header.format.name:
         case "PNG":
             check_png_chunks(source)
@@ -75,6 +78,8 @@ def check_container(source: Source, header: Header) -> None:
             check_webp_chunks(source)
         case "HEIF" | "AVIF":
             check_iso_media(source)
+        case "JPEG2000":
+            check_jpeg2000(source)
 
 
 def check_iso_media(source: Source) -> None:
@@ -101,6 +106,13 @@ def check_webp_chunks(source: Source) -> None:
     """
     data = source.whole()
     if webp_holes.has_hole(data):
+        raise _hole(source, is_the_end=data.endswith(_HOLE))
+
+
+def check_jpeg2000(source: Source) -> None:
+    """Raises `SyntaxError` for a hole in a tile, and `SourceNotReady` where the hole is the end."""
+    data = source.whole()
+    if jpeg2000_holes.has_hole(data):
         raise _hole(source, is_the_end=data.endswith(_HOLE))
 
 

@@ -11,7 +11,7 @@ import simplejpeg
 from PIL import Image
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.images import iso_media, jpeg
+from ingestor.images import iso_media, jpeg, jpeg2000_holes
 from tests import image_kit as kit
 
 KINDS = {
@@ -422,3 +422,72 @@ def test_a_blank_heic_or_avif_has_no_hole(made_fit, kind, colour):
     assert made_fit(data).normalised[-1] == "webp"
     metadata_of_zeros = b"\0" * 2000 in data
     assert metadata_of_zeros == ("animated" not in kind)
+
+
+JPEG2000_KINDS = {
+    "lossless": {},
+    "lossy": {"irreversible": True, "quality_mode": "rates", "quality_layers": [12]},
+    "tiles": {"tile_size": (256, 256)},
+    "codestream": {"no_jp2": True},
+}
+
+
+@pytest.mark.parametrize("kind", JPEG2000_KINDS)
+@pytest.mark.parametrize("longest_side_px", [4096, 400], ids=["as found", "resized"])
+def test_a_hole_in_a_jpeg_2000_is_found(made_fit, kind, longest_side_px):
+    data = kit.saved(kit.photograph(1000, 700), "JPEG2000", **JPEG2000_KINDS[kind])
+    made_fit(data, longest_side_px=longest_side_px)
+    for at in range(len(data) // 8, len(data) - 4096, len(data) // 8):
+        holed = data[:at] + bytes(4096) + data[at + 4096 :]
+        assert refused(made_fit, holed, longest_side_px=longest_side_px) == "corrupt"
+    assert refused(made_fit, data[:-9000] + bytes(9000), longest_side_px=longest_side_px) == "truncated"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"irreversible": True},
+        {"tile_size": (128, 128)},
+        {"precinct_size": (64, 64), "num_resolutions": 4},
+        {"quality_mode": "rates", "quality_layers": list(range(40, 0, -2))},
+        {"codeblock_size": (4, 4), "num_resolutions": 1},
+    ],
+)
+@pytest.mark.parametrize("colour", ["white", "black", (192, 0, 64), (128, 128, 128)])
+def test_a_blank_jpeg_2000_is_whole(made_fit, options, colour):
+    made_fit(kit.saved(Image.new("RGB", (1000, 700), colour), "JPEG2000", **options))
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["holed", "of empty packets"])
+def test_as_many_packets_of_a_jpeg_2000_may_be_empty_as_it_has(empty):
+    """Some coders write each empty packet as a zero; this one writes none, so that they are put in by hand."""
+    data = kit.saved(
+        Image.new("L", (1000, 700), 128), "JPEG2000", no_jp2=True, precinct_size=(64, 64), num_resolutions=2
+    )
+    at, end = data.index(b"\xff\x93") + 2, data.index(b"\xff\xd9")
+    packets = 16 * 11 + 8 * 6
+    zeros = packets if empty else packets + 1000
+    start = data.index(b"\xff\x90")
+    told = struct.pack(">I", at - start + zeros)
+    holed = data[: start + 6] + told + data[start + 10 : at] + bytes(zeros) + data[end:]
+    assert jpeg2000_holes.has_hole(holed) is not empty
+
+
+def test_a_jpeg_2000_whose_tile_says_a_wrong_length_is_looked_at_all_the_same():
+    data = kit.saved(kit.photograph(600, 400), "JPEG2000", no_jp2=True)
+    at, middle = data.index(b"\xff\x90") + 6, len(data) // 2
+    holed = data[:middle] + bytes(4096) + data[middle + 4096 :]
+    for length in (0, 1, 14, 60, middle, 2**32 - 1):
+        told = struct.pack(">I", length)
+        assert jpeg2000_holes.has_hole(holed[:at] + told + holed[at + 4 :])
+        assert not jpeg2000_holes.has_hole(data[:at] + told + data[at + 4 :])
+
+
+def test_a_jpeg_2000_that_tells_of_endless_packets_needs_no_memory_for_them():
+    data = kit.saved(Image.new("L", (1000, 700)), "JPEG2000", no_jp2=True, precinct_size=(64, 64))
+    at = data.index(b"\xff\x52") + 6
+    told = struct.pack(">H", 65535)
+    size = data.index(b"\xff\x51") + 6
+    sides = struct.pack(">8I", *[2**31, 2**31, 0, 0, 2**31, 2**31, 0, 0])
+    assert not jpeg2000_holes.has_hole(data[:size] + sides + data[size + 32 : at] + told + data[at + 2 :])
