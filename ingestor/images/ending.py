@@ -6,9 +6,8 @@ import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from ingestor.images import boxes, dib
-from ingestor.images.chunks import gif_palette_bytes
-from ingestor.images.jpeg_markers import end_of_picture
+from ingestor.images import boxes, chunks, dib
+from ingestor.images.jpeg_markers import APP2, MPF, end_of_picture, segments
 from ingestor.images.source import Source
 from ingestor.images.tiff_directories import Layout, layout_of, number
 from ingestor.policy.formats import Format
@@ -22,6 +21,7 @@ _TIFF_NEEDED = frozenset({258, 273, 279, 320, 324, 325, 347})
 """BitsPerSample, StripOffsets, StripByteCounts, ColorMap, TileOffsets, TileByteCounts, JPEGTables."""
 _TIFF_KINDS = {1: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}
 _PNG_END = b"IEND\xae\x42\x60\x82"
+_SAMSUNG_END = b"SEFT"
 
 
 CERTAIN = frozenset({"GIF", "TIFF", "AVIF", "HEIF", "QOI"})
@@ -39,6 +39,39 @@ def is_cut_off(source: Source, row: Format) -> bool:
     except (struct.error, IndexError):
         # What tells the length is itself beyond the end.
         return True
+
+
+def appended(source: Source, row: Format) -> list[str]:
+    """A warning where bytes follow the end of a whole JPEG, PNG or WebP, other than what phones are known to append."""
+    find = _BEHIND.get(row.name)
+    end = find(source) if find else None
+    if end is None or end >= source.size_bytes:
+        return []
+    return [f"{source.size_bytes - end:,} bytes behind its end are no part of the picture"]
+
+
+def _behind_jpeg(source: Source) -> int | None:
+    data = source.whole()
+    end = end_of_picture(data)
+    if end is None or data[end + 4 : end + 8] == b"ftyp" or data.endswith(_SAMSUNG_END):
+        return None
+    indexed = any(part.marker == APP2 and part.body.startswith(MPF) for part in segments(data))
+    return None if indexed else end
+
+
+def _behind_png(source: Source) -> int | None:
+    end = next((chunk.end for chunk in chunks.of_png_file(source) if chunk.kind == b"IEND"), None)
+    return None if end is None else end + chunks.PNG_CHECKSUM_BYTES
+
+
+def _behind_riff(source: Source) -> int | None:
+    (length,) = struct.unpack("<I", source.head[4:8])
+    return 8 + int(length)
+
+
+_BEHIND: Mapping[str, Callable[[Source], int | None]] = MappingProxyType(
+    {"JPEG": _behind_jpeg, "PNG": _behind_png, "WEBP": _behind_riff}
+)
 
 
 def _jpeg(source: Source) -> bool:
@@ -67,12 +100,12 @@ def _riff(source: Source) -> bool:
 def _gif(source: Source) -> bool:
     """Whether the file ends within a block. Between two blocks it may: some writers forget the trailer."""
     data = source.whole()
-    at = 13 + gif_palette_bytes(data[10])
+    at = 13 + chunks.gif_palette_bytes(data[10])
     while at < len(data):
         if data[at] == 0x3B:
             return False
         if data[at] == 0x2C:
-            at += 10 + gif_palette_bytes(data[at + 9]) + 1
+            at += 10 + chunks.gif_palette_bytes(data[at + 9]) + 1
         elif data[at] == 0x21:
             at += 2
         else:

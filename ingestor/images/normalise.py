@@ -23,6 +23,7 @@ from ingestor.images import (
     crowds,
     damage,
     decode,
+    ending,
     fitting,
     headers,
     integrity,
@@ -107,16 +108,18 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
     with opened(source, rules.max_pixels) as file:
         if (payload := _by_header(file, rules, began)) is not None:
             return payload
-        mended = mend(file, rules)
+        told = mend(file, rules)
         header, undecoded = headers.read(file, format_of(file), rules)
+        if rules.integrity == "strict":
+            told += ending.appended(file, header.format)
         what = plan(file, header, rules)
         if what.passes:
-            mended += leave_out_large_texts(file, rules)
+            told += leave_out_large_texts(file, rules)
         if (light := lightened(file, header, undecoded, what, rules)) is not None:
             made = _Made.of_light(light, header)
         elif what.passes:
             odd = integrity.check(file, header, undecoded, rules)
-            return _untouched(file, header, odd, hashlib.sha256(file.whole()).hexdigest(), began)
+            return _untouched(file, header, [*told, *odd], hashlib.sha256(file.whole()).hexdigest(), began)
         else:
             made = _made(file, header, undecoded, what, rules)
     target = spool_stem.with_suffix(FILE_SUFFIX[made.format])
@@ -131,7 +134,7 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
         height_px=made.size.height,
         normalised=made.steps,
         profile=made.profile,
-        warnings=(*mended, *made.odd),
+        warnings=(*told, *made.odd),
         seconds=time.perf_counter() - began,
     )
 

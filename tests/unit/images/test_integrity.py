@@ -196,6 +196,26 @@ def test_what_follows_the_end_of_a_png_is_nobodys_business(made_fit):
     assert made_fit(kit.saved(kit.quarters(), "PNG") + b"appended" * 30).is_source
 
 
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+def test_what_follows_the_end_is_told_and_gone_where_it_is_to_be_stripped(made_fit, name):
+    data = kit.saved(kit.quarters(), name)
+    told = ("1,200 bytes behind its end are no part of the picture",)
+    payload = made_fit(data + b"appended" * 150)
+    assert payload.is_source
+    assert payload.warnings == told
+    assert made_fit(data).warnings == ()
+    assert made_fit(data + b"appended" * 150, longest_side_px=32).warnings == told
+    stripped = made_fit(data + b"appended" * 150, metadata="strip")
+    assert b"appended" not in stripped.file.read_bytes()
+    assert stripped.warnings == told
+
+
+@pytest.mark.parametrize("data", [kit.mpo(), kit.ultra_hdr(), kit.jpeg() + b"\0\0\0\x18ftypmp42" + bytes(99)])
+def test_what_phones_append_is_nothing_odd(made_fit, data):
+    assert made_fit(data).warnings == ()
+    assert made_fit(kit.jpeg() + b"Image_UTC_Data" + bytes(20) + b"SEFT").warnings == ()
+
+
 def test_a_hole_in_a_lossy_webp_is_found(made_fit):
     data = kit.saved(kit.photograph(400, 300), "WEBP", quality=90)
     at = len(data) // 2

@@ -441,7 +441,8 @@ def test_a_webp_without_its_last_byte_of_padding_gets_it(made_fit, inspected, in
     payload = made_fit(unpadded, integrity=integrity)
     assert payload.normalised == inspected(unpadded, integrity=integrity).normalised == ("mended",)
     assert payload.file.read_bytes() == whole + behind
-    assert payload.warnings == ("the byte of padding at its end was missing, and was added",)
+    assert payload.warnings[0] == "the byte of padding at its end was missing, and was added"
+    assert len(payload.warnings) == 1 + (bool(behind) and integrity == "strict")
     assert made_fit(unpadded, longest_side_px=40).normalised == ("resized",)
 
 
