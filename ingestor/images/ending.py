@@ -47,7 +47,7 @@ def appended(source: Source, row: Format) -> list[str]:
     end = find(source) if find else None
     if end is None or end >= source.size_bytes:
         return []
-    return [f"{source.size_bytes - end:,} bytes behind its end are no part of the picture"]
+    return [f"{source.size_bytes - end:,} B behind its end are no part of the picture"]
 
 
 def _behind_jpeg(source: Source) -> int | None:

@@ -199,7 +199,7 @@ def test_what_follows_the_end_of_a_png_is_nobodys_business(made_fit):
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
 def test_what_follows_the_end_is_told_and_gone_where_it_is_to_be_stripped(made_fit, name):
     data = kit.saved(kit.quarters(), name)
-    told = ("1,200 bytes behind its end are no part of the picture",)
+    told = ("1,200 B behind its end are no part of the picture",)
     payload = made_fit(data + b"appended" * 150)
     assert payload.is_source
     assert payload.warnings == told
