@@ -21,11 +21,17 @@ _PNG_KEPT = frozenset(
     | {b"sBIT", b"bKGD", b"pHYs", b"acTL", b"fcTL", b"fdAT"}
 )
 _WEBP_KEPT = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"ANIM", b"ANMF"})
+_PNG_FIELDS = {b"pHYs": 9, b"mDCV": 24, b"cLLI": 8, b"PLTE": 3 * 256}
+"""The most bytes that these chunks have fields for; what is behind them nobody reads."""
+_PNG_CHANNELS = {0: (1, 2), 2: (3, 6), 3: (3, 1), 4: (2, 2), 6: (4, 6)}
+"""The same of sBIT and bKGD, by the type of colour."""
+_PNG_COLOUR_TYPE_AT = 25
 _WEBP_FRAME_KEPT = frozenset({b"VP8 ", b"VP8L", b"ALPH"})
 _WEBP_FIELDS = {b"VP8X": 10, b"ANIM": 6}
-"""Bytes that these chunks have fields for; what is behind them nobody reads."""
+"""The same for these."""
 _WEBP_FRAME_HEAD_BYTES = 16
 _EXIF_FLAG, _XMP_FLAG = 0x08, 0x04
+_PROFILE_HEAD_BYTES, _LEAST_PROFILE_BYTES = 14, 132
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12
 """Of their segments without a thumbnail, and without what some program has put behind the fields."""
 
@@ -61,10 +67,12 @@ def _jpeg(data: bytes, told: bytes) -> bytes:
     parts = [data[:2]]
     if told:
         parts.append(struct.pack(">BBH", 0xFF, jpeg_markers.APP1, len(told) + 2) + told)
+    kept = _profile_parts(data)
     for segment in jpeg_markers.segments(data):
         if segment.marker == jpeg_markers.EOI:
             return b"".join([*parts, b"\xff\xd9"])
-        if (fields := _fields(segment)) is not None:
+        fields = kept.get(segment.start) if _is_of_profile(segment) else _fields(segment)
+        if fields is not None:
             parts.append(struct.pack(">BBH", 0xFF, segment.marker, len(fields) + 2) + fields)
         elif _says_how_it_looks(segment):
             parts.append(data[segment.start : segment.data_end])
@@ -83,27 +91,53 @@ def _fields(segment: Segment) -> bytes | None:
             return None
 
 
+def _is_of_profile(segment: Segment) -> bool:
+    return segment.marker == jpeg_markers.APP2 and segment.body.startswith(jpeg_markers.ICC)
+
+
+def _profile_parts(data: bytes) -> dict[int, bytes]:
+    """What is to stand in the segments of the colour profile, by where they begin: none where they make no profile.
+
+    ICC.1:2010, B.4: each tells its number and how many there are. What is behind the length that the profile tells of
+    itself is none of it.
+    """
+    found = sorted(
+        (tuple(part.body[12:14]), part.start, part.body) for part in jpeg_markers.segments(data) if _is_of_profile(part)
+    )
+    if [told for told, _, _ in found] != [(number, len(found)) for number in range(1, len(found) + 1)]:
+        return {}
+    whole = b"".join(body[_PROFILE_HEAD_BYTES:] for _, _, body in found)
+    length = int.from_bytes(whole[:4])
+    if whole[36:40] != b"acsp" or length < _LEAST_PROFILE_BYTES:
+        return {}
+    kept, left = {}, length  # which may be more than there is: some read such a one
+    for _, start, body in found:
+        kept[start] = body[: _PROFILE_HEAD_BYTES + left]
+        left = max(0, left - len(body) + _PROFILE_HEAD_BYTES)
+    return kept
+
+
 def _says_how_it_looks(segment: Segment) -> bool:
-    match segment.marker:
-        case jpeg_markers.APP2:
-            return segment.body.startswith(jpeg_markers.ICC)
-        case jpeg_markers.COM:
-            return False
-        case marker:
-            return not 0xE0 <= marker <= 0xEF
+    return segment.marker != jpeg_markers.COM and not 0xE0 <= segment.marker <= 0xEF
 
 
 def _png(data: bytes, told: bytes) -> bytes:
     parts = [data[:8]]
+    fields = _PNG_FIELDS | dict(zip((b"sBIT", b"bKGD"), _PNG_CHANNELS[data[_PNG_COLOUR_TYPE_AT]], strict=True))
     for kind, begin, end in chunks.of_png(data):
-        if kind in _PNG_KEPT:
+        if end - begin > fields.get(kind, end):
+            parts.append(_png_chunk(kind, data[begin : begin + fields[kind]]))
+        elif kind in _PNG_KEPT:
             parts.append(data[begin - chunks.HEAD_BYTES : end + chunks.PNG_CHECKSUM_BYTES])
         if kind == b"IHDR" and told:
-            chunk = b"eXIf" + told.removeprefix(exif.PREFIX)
-            parts.append(struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)))
+            parts.append(_png_chunk(b"eXIf", told.removeprefix(exif.PREFIX)))
         if kind == b"IEND":
             return b"".join(parts)
     raise ValueError("there is no end chunk")
+
+
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def _webp(data: bytes, told: bytes) -> bytes:

@@ -137,6 +137,58 @@ def test_nothing_is_left_behind_the_fields_of_the_segments_that_stay():
     assert strip.stripped(odd, "JPEG", 1) == plain
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [(b"pHYs", 9), (b"bKGD", 6), (b"sBIT", 3), (b"cLLI", 8), (b"mDCV", 24), (b"PLTE", 768)],
+)
+def test_nothing_is_left_behind_the_fields_of_the_chunks_of_a_png(kind, fields):
+    body = bytes(range(1, 9)) * (fields // 8 + 1)
+    plain = kit.png(kit.rgb_samples(), 8, 2, chunks=[kit.png_chunk(kind, body[:fields])])
+    odd = kit.png(kit.rgb_samples(), 8, 2, chunks=[kit.png_chunk(kind, body[:fields] + SECRET * 3)])
+    assert strip.stripped(odd, "PNG", 1) == plain
+    assert strip.stripped(plain, "PNG", 1) == plain
+
+
+def test_what_a_chunk_of_a_png_has_fields_for_depends_on_its_colours():
+    chunk = kit.png_chunk(b"bKGD", b"\1") + kit.png_chunk(b"sBIT", b"\5\6\5")
+    data = kit.palette_png()
+    at = data.index(b"IDAT") - 4
+    odd = kit.png_chunk(b"bKGD", b"\1abc") + kit.png_chunk(b"sBIT", b"\5\6\5abc")
+    assert strip.stripped(data[:at] + odd + data[at:], "PNG", 1) == data[:at] + chunk + data[at:]
+
+
+def profile_parts(*parts: tuple[int, int, bytes]) -> list[bytes]:
+    return [kit.jpeg_segment(0xE2, b"ICC_PROFILE\0" + bytes([number, count]) + part) for number, count, part in parts]
+
+
+def test_what_is_behind_the_length_of_a_profile_is_not_kept():
+    data, half = kit.jpeg(), len(PROFILE) // 2
+    for odd, plain in (
+        ([(1, 1, PROFILE + SECRET)], [(1, 1, PROFILE)]),
+        ([(2, 2, PROFILE[half:] + SECRET), (1, 2, PROFILE[:half])], [(2, 2, PROFILE[half:]), (1, 2, PROFILE[:half])]),
+        ([(1, 2, PROFILE + SECRET), (2, 2, SECRET)], [(1, 2, PROFILE), (2, 2, b"")]),
+        ([(1, 1, PROFILE[:-2])], [(1, 1, PROFILE[:-2])]),
+    ):
+        stripped = strip.stripped(kit.jpeg_with(data, *profile_parts(*odd)), "JPEG", 1)
+        assert stripped == kit.jpeg_with(data, *profile_parts(*plain))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [(1, 1, SECRET)],
+        [(1, 1, PROFILE), (1, 1, SECRET * 20)],
+        [(7, 3, PROFILE)],
+        [(number % 256, 0, SECRET) for number in range(300)],
+    ],
+)
+def test_what_only_looks_like_a_profile_is_not_kept(parts):
+    data = kit.jpeg()
+    bare = kit.jpeg_segment(0xE2, b"ICC_PROFILE\0")
+    assert strip.stripped(kit.jpeg_with(data, *profile_parts(*parts)), "JPEG", 1) == data
+    assert strip.stripped(kit.jpeg_with(data, bare), "JPEG", 1) == data
+
+
 def test_nothing_is_left_in_the_frames_of_an_animation():
     data = kit.animation("WEBP")
     assert strip.stripped(data, "WEBP", 1) == data
