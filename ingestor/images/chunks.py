@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ingestor.images.source import Source
 
-_PNG_SIGNATURE_BYTES = 8
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEAD_BYTES = 8
 """Before what is in a chunk."""
 PNG_CHECKSUM_BYTES = 4
@@ -34,7 +34,7 @@ class Chunk(NamedTuple):
 
 def of_png(data: bytes) -> Iterator[Chunk]:
     """PNG, third edition, 5.3."""
-    at = _PNG_SIGNATURE_BYTES
+    at = len(PNG_SIGNATURE)
     while at + HEAD_BYTES + PNG_CHECKSUM_BYTES <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         yield Chunk(kind, at + HEAD_BYTES, at + HEAD_BYTES + length)
@@ -43,7 +43,7 @@ def of_png(data: bytes) -> Iterator[Chunk]:
 
 def of_png_file(source: Source) -> Iterator[Chunk]:
     """The same of a file that need not be in memory: heads alone are read."""
-    at = _PNG_SIGNATURE_BYTES
+    at = len(PNG_SIGNATURE)
     while at + HEAD_BYTES + PNG_CHECKSUM_BYTES <= source.size_bytes:
         if len(head := source.at(at, HEAD_BYTES)) < HEAD_BYTES:
             return  # somebody cuts it off meanwhile

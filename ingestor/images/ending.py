@@ -53,7 +53,7 @@ def appended(source: Source, row: Format) -> list[str]:
 def _behind_jpeg(source: Source) -> int | None:
     data = source.whole()
     end = end_of_picture(data)
-    if end is None or data[end + 4 : end + 8] == b"ftyp" or data.endswith(_SAMSUNG_END):
+    if end is None or end == len(data) or data[end + 4 : end + 8] == b"ftyp" or data.endswith(_SAMSUNG_END):
         return None
     indexed = any(part.marker == APP2 and part.body.startswith(MPF) for part in segments(data))
     return None if indexed else end

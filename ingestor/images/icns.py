@@ -9,9 +9,9 @@ from typing import IO
 from PIL import IcnsImagePlugin, Image, Jpeg2KImagePlugin, PngImagePlugin
 
 from ingestor.images import jpeg2000, png
+from ingestor.images.chunks import PNG_SIGNATURE
 from ingestor.policy.sizing import Size
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG_2000 = (b"\xff\x4f\xff\x51", b"\r\n\x87\n", b"\0\0\0\x0cjP  \r\n\x87\n")
 """As Pillow knows them."""
 
@@ -40,7 +40,7 @@ def _opened(file: IO[bytes], start: int, length: int) -> Image.Image | None:
     """Not decoded; None for what is neither PNG nor JPEG 2000, and is no larger than it tells."""
     file.seek(start)
     data = file.read(length)
-    if data.startswith(_PNG):
+    if data.startswith(PNG_SIGNATURE):
         png.check_chunks(data)
         return PngImagePlugin.PngImageFile(io.BytesIO(data))
     if data.startswith(_JPEG_2000):

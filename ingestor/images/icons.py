@@ -12,11 +12,11 @@ from typing import IO
 from PIL import BmpImagePlugin, IcoImagePlugin, Image
 
 from ingestor.images import png
+from ingestor.images.chunks import PNG_SIGNATURE
 from ingestor.policy.sizing import Size
 
 _ENTRY = struct.Struct("<4B2H2I")
 _HEAD_BYTES = 26
-_PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """By colour type (PNG, third edition, 11.2.1)."""
 _OLD_HEADER_BYTES, _HEADER_BYTES = 12, range(40, 125)
@@ -109,7 +109,7 @@ def _entry(file: IO[bytes], told: bytes, *, is_cursor: bool) -> IcoImagePlugin.I
 
 def _described(head: bytes) -> tuple[tuple[int, int], int] | None:
     """Size and bits a pixel, by what a PNG or a bitmap begins with; None where it is neither."""
-    if head.startswith(_PNG):
+    if head.startswith(PNG_SIGNATURE):
         width, height, depth, colour = struct.unpack_from(">2I2B", head, 16)
         return (width, height), depth * _PNG_CHANNELS.get(colour, 0)
     (header_bytes,) = struct.unpack_from("<I", head)
@@ -125,7 +125,7 @@ def _described(head: bytes) -> tuple[tuple[int, int], int] | None:
 
 def _is_bitmap(file: IO[bytes], offset: int) -> bool:
     file.seek(offset)
-    return not file.read(len(_PNG)).startswith(_PNG)
+    return not file.read(len(PNG_SIGNATURE)).startswith(PNG_SIGNATURE)
 
 
 def _mask_row_bytes(width: int) -> int:
