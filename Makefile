@@ -34,9 +34,10 @@ watch: setup ## the daemon on the same settings; drop images into .run/inbox
 	@mkdir -p .run/inbox && cp config/quickstart.yaml .run/quickstart.yaml
 	@exec $(BIN)/ingestor watch --config $(CONFIG)
 
+# Three at once: on two cores, half of the time goes into waiting for programs.
 test: setup ## the whole test suite
 	@tests/install.sh
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 tests
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 tests
 
 lint: setup ## ruff, mypy (strict), import floors
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
