@@ -1,9 +1,10 @@
 """Images, made fit in processes of their own.
 
-`pool` and `process` run in the daemon and never touch a pixel. `worker` and all that it imports run in the worker
-processes, and import nothing of the program but `policy`, `errors`, `disk`, `ports` and `model`.
+`workers` has those processes, and the pool of them in the daemon, which never touches a pixel. A worker goes through
+`normalise`, whose steps are the modules beside it. They use `kinds` (what is in a file) and `pixels` (what is in a
+picture), and of the program nothing but `policy`, `errors`, `disk`, `ports` and `model`.
 """
 
-from ingestor.images.pool import ImagePool, clear_spool
+from ingestor.images.workers.pool import ImagePool, clear_spool
 
 __all__ = ["ImagePool", "clear_spool"]

@@ -14,8 +14,8 @@ from itertools import islice
 from types import MappingProxyType
 
 from ingestor.errors import ImageRejected
-from ingestor.images import boxes, chunks, tiff_directories
-from ingestor.images.boxes import Box
+from ingestor.images.kinds import boxes, chunks, tiff_directories
+from ingestor.images.kinds.boxes import Box
 from ingestor.images.source import Source
 from ingestor.policy.formats import Format
 

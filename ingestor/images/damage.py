@@ -11,17 +11,10 @@ from PIL import Image, UnidentifiedImageError
 
 from ingestor.errors import ImageRejected, IngestorError, SourceNotReady
 from ingestor.images.ending import DEFINITE, is_cut_off
-from ingestor.images.jpeg_markers import READ, first_frame
+from ingestor.images.kinds import KindNotRead
+from ingestor.images.kinds.jpeg_markers import READ, first_frame
 from ingestor.images.source import Source, not_ready
 from ingestor.policy.formats import Format
-
-
-class KindNotRead(Exception):
-    """A kind of file that no decoder here reads: nothing is wrong with it, and it is told as `unsupported`."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(f"{kind} are not supported")
-
 
 _DECODER_ERRORS = (
     KindNotRead,

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ingestor.images import damage, integrity, jpeg, jpeg2000, png, transparency, webp
-from ingestor.images.curves import Curves
+from ingestor.images import damage, integrity
 from ingestor.images.ending import CERTAIN, is_cut_off
-from ingestor.images.headers import Header, Undecoded
-from ingestor.images.samples import Picture
+from ingestor.images.header import Header, Undecoded
+from ingestor.images.kinds import jpeg, jpeg2000, png, transparency, webp
+from ingestor.images.pixels.curves import Curves
+from ingestor.images.pixels.samples import Picture
 from ingestor.images.source import Source
 from ingestor.policy.sizing import Size
 

@@ -6,10 +6,10 @@ import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from ingestor.images import boxes, chunks, dib
-from ingestor.images.jpeg_markers import APP2, MPF, end_of_picture, segments
+from ingestor.images.kinds import boxes, chunks, dib
+from ingestor.images.kinds.jpeg_markers import APP2, MPF, end_of_picture, segments
+from ingestor.images.kinds.tiff_directories import Layout, layout_of, number
 from ingestor.images.source import Source
-from ingestor.images.tiff_directories import Layout, layout_of, number
 from ingestor.policy.formats import Format
 
 _TAIL_BYTES = 65536

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from PIL import Image
 
 from ingestor.errors import ImageRejected
-from ingestor.images import encode, shape
+from ingestor.images import encode
 from ingestor.images.attached import Attached, for_jpeg
 from ingestor.images.lossless import When
+from ingestor.images.pixels import shape
 from ingestor.images.sampling import CLEARLY, FEW_TILES, Foresight
 from ingestor.images.style import JpegStyle, resized
 from ingestor.policy import narrowing, sizing

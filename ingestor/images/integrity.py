@@ -8,8 +8,9 @@ from __future__ import annotations
 from PIL import Image
 
 from ingestor.errors import ImageRejected
-from ingestor.images import chunks, damage, iso_media, jpeg, jpeg2000_holes, png, webp_holes
-from ingestor.images.headers import Header, Undecoded
+from ingestor.images import damage
+from ingestor.images.header import Header, Undecoded
+from ingestor.images.kinds import chunks, iso_media, jpeg, jpeg2000_holes, png, webp_holes
 from ingestor.images.source import Source
 from ingestor.ports import NormaliseRules
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ingestor.images import damage, integrity, jpeg_markers, strip, verify
-from ingestor.images.headers import Header, Undecoded
+from ingestor.images import damage, integrity, strip, verify
+from ingestor.images.header import Header, Undecoded
+from ingestor.images.kinds import jpeg_markers
 from ingestor.images.plan import Plan
 from ingestor.images.source import Source
 from ingestor.ports import NormaliseRules

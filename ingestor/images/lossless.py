@@ -6,9 +6,9 @@ from typing import Literal
 
 from PIL import Image
 
-from ingestor.images import jpeg2000
-from ingestor.images.headers import Header
-from ingestor.images.samples import Picture
+from ingestor.images.header import Header
+from ingestor.images.kinds import jpeg2000
+from ingestor.images.pixels.samples import Picture
 from ingestor.images.source import Source
 
 Origin = Literal["drawn", "lossless", "lossy"]

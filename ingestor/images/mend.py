@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ingestor.images import chunks, crowds, headers, jpeg, jpeg_markers, png, texts
+from ingestor.images import crowds, read_header
 from ingestor.images.ending import is_cut_off
-from ingestor.images.extras import without_damaged_extras
+from ingestor.images.kinds import chunks, jpeg, jpeg_markers, png, texts
+from ingestor.images.kinds.extras import without_damaged_extras
 from ingestor.images.sniffing import format_of
 from ingestor.images.source import IN_MEMORY_BYTES, Source
 from ingestor.policy.formats import Format
@@ -62,11 +63,11 @@ def _mend_webp(file: Source) -> list[str]:
 
 
 def _mend_jpeg(file: Source, row: Format, rules: NormaliseRules) -> list[str]:
-    headers.check_segments(file)
+    read_header.check_segments(file)
     if not is_cut_off(file, row):
         return []
     # Looking whether it is whole decodes it: limits hold before that.
-    headers.read(file, row, rules)
+    read_header.read(file, row, rules)
     if (data := _with_end(file.whole())) is None:
         return []
     file.replace(data)

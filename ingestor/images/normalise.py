@@ -19,28 +19,26 @@ from ingestor.disk import disk_fault
 from ingestor.errors import ImageRejected
 from ingestor.images import (
     attached,
-    colour,
     crowds,
     damage,
     decode,
     ending,
     fitting,
-    headers,
     integrity,
     lossless,
-    png,
-    shape,
+    read_header,
     style,
-    texts,
     verify,
 )
 from ingestor.images.fitting import Limits, Wish
-from ingestor.images.headers import Header, Undecoded
+from ingestor.images.header import Header, Undecoded
+from ingestor.images.kinds import png, texts
 from ingestor.images.lighten import Lightened, foreseen, lightened
 from ingestor.images.mend import leave_out_large_texts, mend
+from ingestor.images.pixels import colour, shape
+from ingestor.images.pixels.samples import Picture
 from ingestor.images.plan import Plan, plan
 from ingestor.images.profile import profile
-from ingestor.images.samples import Picture
 from ingestor.images.sniffing import format_of
 from ingestor.images.source import IN_MEMORY_BYTES, Source, opened
 from ingestor.images.style import JpegStyle
@@ -75,7 +73,7 @@ def inspect(source: Path, rules: NormaliseRules, began: float) -> Payload:
         if (payload := _by_header(file, rules, began)) is not None:
             return payload
         mend(file, rules)
-        header, _ = headers.read(file, format_of(file), rules)
+        header, _ = read_header.read(file, format_of(file), rules)
         what = plan(file, header, rules)
         if what.passes:
             leave_out_large_texts(file, rules)
@@ -109,7 +107,7 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
         if (payload := _by_header(file, rules, began)) is not None:
             return payload
         told = mend(file, rules)
-        header, undecoded = headers.read(file, format_of(file), rules)
+        header, undecoded = read_header.read(file, format_of(file), rules)
         if rules.integrity == "strict":
             told += ending.appended(file, header.format)
         what = plan(file, header, rules)
@@ -147,7 +145,7 @@ def _by_header(file: Source, rules: NormaliseRules, began: float) -> Payload | N
         if format_of(file).name == "PNG":
             png.refuse_bombs(file, head_alone=True)
         crowds.refuse(file, format_of(file))
-        header, _ = headers.read(file, format_of(file), rules, alone=True)
+        header, _ = read_header.read(file, format_of(file), rules, alone=True)
     except ImageRejected:
         if format_of(file).name in ("PNG", "WEBP"):
             return None  # it may be mended

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ingestor.errors import ImageRejected
-from ingestor.images import texts
-from ingestor.images.headers import Header
+from ingestor.images.header import Header
+from ingestor.images.kinds import texts
 from ingestor.images.source import Source
 from ingestor.policy.formats import Format
 from ingestor.policy.sizing import Size, fitting_box, turns_sides

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from ingestor.errors import ImageRejected, IngestorError, SourceNotReady
-from ingestor.images import dib, jpeg_markers
+from ingestor.images.kinds import dib, jpeg_markers
 from ingestor.images.source import Source
 from ingestor.policy.formats import BY_NAME, Format
 

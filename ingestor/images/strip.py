@@ -10,8 +10,9 @@ import struct
 import zlib
 from collections.abc import Iterable
 
-from ingestor.images import chunks, exif, jpeg_markers
-from ingestor.images.jpeg_markers import Segment
+from ingestor.images import exif
+from ingestor.images.kinds import chunks, jpeg_markers
+from ingestor.images.kinds.jpeg_markers import Segment
 
 RECIPE = 2
 """Counts up whenever other bytes would come out."""

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from ingestor.errors import ImageRejected
-from ingestor.images import jpeg, webp
 from ingestor.images.fitting import Fitted
+from ingestor.images.kinds import jpeg, webp
 from ingestor.policy.sizing import Size
 
 Look = np.ndarray

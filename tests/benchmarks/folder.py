@@ -21,7 +21,7 @@ from pathlib import Path
 import yaml
 from PIL import Image
 
-from ingestor.images.worker import NICE
+from ingestor.images.workers.worker import NICE
 from tests import image_kit as kit
 from tests.benchmarks.peers import Vips
 from tests.benchmarks.plain_server import Running, running

@@ -20,16 +20,17 @@ import PIL
 import simplejpeg
 from PIL import Image
 
-from ingestor.images import ImagePool, jpeg
+from ingestor.images import ImagePool
 from ingestor.images.attached import Attached
 from ingestor.images.fitting import Limits, as_webp
+from ingestor.images.kinds import jpeg
 from ingestor.ports import NormaliseRules
 from tests import image_kit as kit
 from tests.benchmarks.peers import Cost, Sharp, Vips
 
 ROUNDS = 5
 WEBP_WORKER = "tests.benchmarks.webp_worker"
-REAL_WORKER = "ingestor.images.worker"
+REAL_WORKER = "ingestor.images.workers.worker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

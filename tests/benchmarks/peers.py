@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingestor.images.worker import NICE
+from ingestor.images.workers.worker import NICE
 
 SHARP = """
 const sharp = require('sharp');

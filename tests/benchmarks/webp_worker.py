@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ingestor.images import fitting, worker
+from ingestor.images import fitting
+from ingestor.images.workers import worker
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.images import ImagePool, headers, normalise
+from ingestor.images import ImagePool, normalise, read_header
 from ingestor.images.source import Source
 from ingestor.ports import NormaliseRules
 from tests import image_kit as kit
@@ -474,7 +474,7 @@ CROWDS = {
 @pytest.mark.parametrize("integrity", ["strict", "header"])
 def test_a_png_of_very_many_chunks_is_refused_before_it_is_opened(made_fit, monkeypatch, what, integrity):
     chunks, told = CROWDS[what]
-    monkeypatch.setattr(headers, "read", None)
+    monkeypatch.setattr(read_header, "read", None)
     with pytest.raises(ImageRejected, match=told) as caught:
         made_fit(kit.png(kit.rgb_samples(), 8, 2, chunks=chunks), integrity=integrity)
     assert caught.value.reason == "decompression_bomb"
@@ -482,7 +482,7 @@ def test_a_png_of_very_many_chunks_is_refused_before_it_is_opened(made_fit, monk
 
 @pytest.mark.parametrize("integrity", ["strict", "header"])
 def test_a_crowd_is_refused_before_a_file_is_opened(made_fit, monkeypatch, integrity):
-    monkeypatch.setattr(headers, "read", None)
+    monkeypatch.setattr(read_header, "read", None)
     with pytest.raises(ImageRejected, match="100,000 chunks"):
         made_fit(webp_with(struct.pack("<4sI", b"JUNK", 0) * 100_000), integrity=integrity)
 

@@ -11,7 +11,7 @@ import simplejpeg
 from PIL import Image
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.images import iso_media, jpeg, jpeg2000_holes
+from ingestor.images.kinds import iso_media, jpeg, jpeg2000_holes
 from tests import image_kit as kit
 
 KINDS = {

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.images import chunks, strip
+from ingestor.images import strip
+from ingestor.images.kinds import chunks
 from tests import image_kit as kit
 
 SECRET = b"SECRETNAME"

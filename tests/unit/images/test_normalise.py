@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ingestor.errors import DiskFault, ImageRejected, SourceNotReady
-from ingestor.images import fitting, jpeg_markers
+from ingestor.images import fitting
+from ingestor.images.kinds import jpeg_markers
 from ingestor.images.normalise import inspect, normalise
 from ingestor.images.source import Source
 from ingestor.policy.formats import BY_NAME

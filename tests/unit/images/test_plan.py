@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingestor.images import headers
+from ingestor.images import read_header
 from ingestor.images.plan import Plan, plan
 from ingestor.images.sniffing import format_of
 from ingestor.images.source import opened
@@ -14,7 +14,7 @@ from tests import image_kit as kit
 def plan_for(write, data: bytes, **rules: object) -> Plan:
     settings = NormaliseRules(**rules)  # type: ignore[arg-type]
     with opened(write(data, "image"), 10**9) as source:
-        header, _ = headers.read(source, format_of(source), settings)
+        header, _ = read_header.read(source, format_of(source), settings)
         return plan(source, header, settings)
 
 

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from ingestor.errors import ImageRejected
-from ingestor.images import encode, verify, webp
+from ingestor.images import encode, verify
 from ingestor.images.fitting import Fitted
+from ingestor.images.kinds import webp
 from ingestor.images.style import JpegStyle
 from ingestor.policy.sizing import Size
 from tests import image_kit as kit

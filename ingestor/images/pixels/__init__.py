@@ -1,0 +1,1 @@
+"""Pixels, whatever file they come from: their colours, their samples, their number."""

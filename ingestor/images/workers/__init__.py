@@ -1,0 +1,1 @@
+"""Processes of their own for images that nobody trusts: started, confined, asked and ended."""

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ingestor.images.kinds import jpeg, webp
+from ingestor.policy.sizing import Size
+from tests import image_kit as kit
+
+sides = st.integers(1, 20_000)
+
+
+@given(st.builds(Size, sides, sides), st.integers(1, 5000))
+def test_the_scale_leaves_no_side_smaller_than_wanted(size, longest):
+    wanted = Size(max(1, min(size.width, longest)), max(1, min(size.height, longest)))
+    scale = jpeg.scale(size, wanted)
+    assert scale.shown[0] >= wanted.width
+    assert scale.shown[1] >= wanted.height
+    assert scale.decoded.width - scale.shown[0] < 1
+    assert scale.decoded.height - scale.shown[1] < 1
+
+
+def test_a_picture_that_keeps_its_size_is_not_scaled():
+    assert jpeg.scale(Size(4000, 3000), Size(4000, 3000)).decoded == Size(4000, 3000)
+
+
+@pytest.mark.parametrize("wanted", [(700, 467), (500, 333), (300, 200), (100, 67)])
+def test_decoding_gives_the_size_that_was_foreseen(wanted):
+    data = kit.jpeg(kit.photograph(1501, 1001))
+    scale = jpeg.scale(Size(1501, 1001), Size(*wanted))
+    image, odd = jpeg.decode(data, scale.decoded, strict=True)
+    assert image.size == (scale.decoded.width, scale.decoded.height)
+    assert image.width < 1501
+    assert odd == []
+
+
+def test_a_scaled_decode_keeps_everything_in_its_place(made_fit):
+    """A thin line at a known place: sizes that are no multiple of eight would shift it."""
+    image = Image.new("RGB", (1501, 1001), "white")
+    image.paste((0, 0, 0), (1200, 0, 1204, 1001))
+    sent = made_fit(kit.jpeg(image, quality=98, subsampling=0), longest_side_px=600)
+    with Image.open(sent.file) as picture:
+        darkness = 255 - np.asarray(picture.convert("L")).astype(float).mean(axis=0)
+    darkness[darkness < 20] = 0
+    centre = (darkness * (np.arange(len(darkness)) + 0.5)).sum() / darkness.sum()
+    assert centre == pytest.approx(1202 * 600 / 1501, abs=0.1)
+
+
+READ_HERE = [s for s in kit.SAMPLES if s.format == "JPEG" and s.make is not kit.lossless_jpeg]
+
+
+@pytest.mark.parametrize("sample", READ_HERE, ids=lambda sample: sample.id)
+def test_the_strict_decoder_sees_what_pillow_sees(sample):
+    data = sample.make()
+    image, _ = jpeg.decode(data, Size(*sample.size), strict=True)
+    with Image.open(io.BytesIO(data)) as other:
+        difference = np.asarray(image.convert("RGB")).astype(int) - np.asarray(other.convert("RGB")).astype(int)
+    assert np.abs(difference).max() <= 2
+
+
+def test_what_is_no_jpeg_is_not_read_here():
+    for data in (b"", b"\xff\xd8", b"\xff\xd8\xff\xd9", b"nothing"):
+        with pytest.raises((jpeg.NotReadHere, ValueError)):
+            jpeg.check(data)
+
+
+def test_webp_is_decoded_as_pillow_does():
+    for image in (kit.photograph(90, 60), kit.noise(50, 40, "RGBA")):
+        data = kit.saved(image, "WEBP", quality=80)
+        with Image.open(io.BytesIO(data)) as other:
+            assert webp.decode(data).convert(other.mode).tobytes() == other.tobytes()
+
+
+def test_a_broken_webp_is_an_error():
+    data = kit.saved(kit.photograph(90, 60), "WEBP")
+    for broken in (data[: len(data) // 2], b"RIFF\0\0\0\0WEBP", b""):
+        with pytest.raises((OSError, ValueError)):
+            webp.decode(broken)
