@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from ingestor.errors import ImageRejected, IngestorError, SourceNotReady
 from ingestor.images.ending import DEFINITE, is_cut_off
 from ingestor.images.kinds import KindNotRead
-from ingestor.images.kinds.jpeg_markers import READ, first_frame
+from ingestor.images.kinds.jpeg_markers import READ, Walk, first_frame
 from ingestor.images.source import Source, not_ready
 from ingestor.policy.formats import Format
 
@@ -96,7 +96,7 @@ def meaning(source: Source, row: Format, error: Exception) -> IngestorError:
 
 def _is_of_damaged_frame(source: Source, row: Format, said: str) -> bool:
     """Whether libjpeg met a frame of a kind that it does not read where damage has made one, behind the file's own."""
-    return row.name == "JPEG" and _PROCESS in said.lower() and first_frame(source.whole()) in READ
+    return row.name == "JPEG" and _PROCESS in said.lower() and first_frame(source.once(Walk)) in READ
 
 
 def truncated(source: Source) -> SourceNotReady:

@@ -10,6 +10,7 @@ from ingestor.images import damage, integrity
 from ingestor.images.ending import CERTAIN, is_cut_off
 from ingestor.images.header import Header, Undecoded
 from ingestor.images.kinds import jpeg, jpeg2000, png, transparency, webp
+from ingestor.images.kinds.jpeg_markers import Walk
 from ingestor.images.pixels.curves import Curves
 from ingestor.images.pixels.samples import Picture
 from ingestor.images.source import Source
@@ -66,7 +67,7 @@ def _jpeg(
     scale = jpeg.scale(header.size, wanted)
     decoded = jpeg.samples if to_resize else jpeg.decode
     try:
-        image, odd = decoded(source.whole(), scale.decoded, strict=strict)
+        image, odd = decoded(source.once(Walk), scale.decoded, strict=strict)
     except jpeg.NotReadHere:
         # Pillow's build of the same library reads kinds that the strict one does not.
         return _whole(_loaded(undecoded.take()), header, ["this kind of JPEG could not be checked strictly"])

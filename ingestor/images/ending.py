@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from ingestor.images.kinds import boxes, chunks, dib
-from ingestor.images.kinds.jpeg_markers import APP2, MPF, end_of_picture, segments
+from ingestor.images.kinds.jpeg_markers import APP2, MPF, Walk, end_of_picture
 from ingestor.images.kinds.tiff_directories import Layout, layout_of, number
 from ingestor.images.source import Source
 from ingestor.policy.formats import Format
@@ -51,11 +51,11 @@ def appended(source: Source, row: Format) -> list[str]:
 
 
 def _behind_jpeg(source: Source) -> int | None:
-    data = source.whole()
-    end = end_of_picture(data)
+    data, walk = source.whole(), source.once(Walk)
+    end = end_of_picture(walk)
     if end is None or end == len(data) or data[end + 4 : end + 8] == b"ftyp" or data.endswith(_SAMSUNG_END):
         return None
-    indexed = any(part.marker == APP2 and part.body.startswith(MPF) for part in segments(data))
+    indexed = any(part.marker == APP2 and part.body.startswith(MPF) for part in walk)
     return None if indexed else end
 
 
@@ -76,7 +76,7 @@ _BEHIND: Mapping[str, Callable[[Source], int | None]] = MappingProxyType(
 
 def _jpeg(source: Source) -> bool:
     # Phones append what they like behind the end marker, and thumbnails have one too.
-    return end_of_picture(source.whole()) is None and not source.tail(64).rstrip(b"\0").endswith(b"\xff\xd9")
+    return end_of_picture(source.once(Walk)) is None and not source.tail(64).rstrip(b"\0").endswith(b"\xff\xd9")
 
 
 def _png(source: Source) -> bool:

@@ -11,6 +11,7 @@ from ingestor.errors import ImageRejected
 from ingestor.images import damage
 from ingestor.images.header import Header, Undecoded
 from ingestor.images.kinds import chunks, iso_media, jpeg, jpeg2000_holes, png, webp_holes
+from ingestor.images.kinds.jpeg_markers import Walk
 from ingestor.images.source import Source
 from ingestor.ports import NormaliseRules
 
@@ -32,7 +33,7 @@ def check(source: Source, header: Header, undecoded: Undecoded, rules: Normalise
     with damage.told(source, header.format):
         if level == "strict" and header.format.name == "JPEG":
             try:
-                return jpeg.check(source.whole())
+                return jpeg.check(source.once(Walk))
             except jpeg.NotReadHere:
                 undecoded.take().load()
                 return ["this kind of JPEG could not be checked strictly"]

@@ -87,6 +87,6 @@ def _step(source: Source, header: Header, what: Plan, rules: NormaliseRules) -> 
 def _pixels(data: bytes, name: str) -> tuple[tuple[int, int], str, str]:
     with Image.open(io.BytesIO(data), formats=[name]) as picture:
         size = picture.size
-        if not (name == "JPEG" and jpeg_markers.is_lossless(data)):
+        if not (name == "JPEG" and jpeg_markers.is_lossless(jpeg_markers.segments(data))):
             picture.draft(picture.mode, (max(1, size[0] // 8), max(1, size[1] // 8)))
         return size, picture.mode, hashlib.sha256(picture.tobytes()).hexdigest()

@@ -6,6 +6,7 @@ from ingestor.images import crowds, read_header
 from ingestor.images.ending import is_cut_off
 from ingestor.images.kinds import chunks, jpeg, jpeg_markers, png, texts
 from ingestor.images.kinds.extras import without_damaged_extras
+from ingestor.images.kinds.jpeg_markers import Walk
 from ingestor.images.sniffing import format_of
 from ingestor.images.source import IN_MEMORY_BYTES, Source
 from ingestor.policy.formats import Format
@@ -90,6 +91,7 @@ def _with_end(data: bytes) -> bytes | None:
 
 def _is_flawless(data: bytes) -> bool:
     try:
-        return jpeg_markers.end_of_picture(data) == len(data) and not jpeg.check(data)
+        walk = Walk(data)
+        return jpeg_markers.end_of_picture(walk) == len(data) and not jpeg.check(walk)
     except (jpeg.NotReadHere, ValueError):
         return False

@@ -14,6 +14,7 @@ from ingestor.errors import ImageRejected
 from ingestor.images import attached, damage, exif, style
 from ingestor.images.header import Header, Undecoded
 from ingestor.images.kinds import KindNotRead, jp2_boxes, jpeg, jpeg_markers
+from ingestor.images.kinds.jpeg_markers import Walk
 from ingestor.images.source import Source
 from ingestor.images.style import JpegStyle
 from ingestor.policy.formats import Format
@@ -139,7 +140,7 @@ def _frame(source: Source) -> int | None:
     while True:
         # Only the frame's head is looked for: what stands before it may be megabytes, and all the rest is not needed.
         data = source.at(0, count)
-        frame = jpeg_markers.first_frame(data)
+        frame = jpeg_markers.first_frame(jpeg_markers.segments(data))
         if frame is not None and frame not in jpeg_markers.READ:
             raise KindNotRead(f"frames of type 0x{frame:x}")
         if frame is not None or len(data) < count:
@@ -149,7 +150,7 @@ def _frame(source: Source) -> int | None:
 
 def check_segments(source: Source) -> None:
     """Raises `ImageRejected` for a JPEG whose markers alone would take a decoder longer than pictures do."""
-    if jpeg_markers.has_more_segments(source.whole(), jpeg.MOST_SEGMENTS):
+    if jpeg_markers.has_more_segments(source.once(Walk), jpeg.MOST_SEGMENTS):
         raise ImageRejected(
             "decompression_bomb",
             f"{source.name}: has more than {jpeg.MOST_SEGMENTS:,} segments; no camera or program writes that many",
@@ -159,7 +160,7 @@ def check_segments(source: Source) -> None:
 def _check_scans(source: Source, size: Size, rules: NormaliseRules) -> None:
     """A decoder walks through all pixels once for each scan."""
     most = min(jpeg.MOST_SCANS, max(1, jpeg.MOST_SCANS_OF_LARGEST * rules.max_pixels // size.pixels))
-    if jpeg_markers.scan_count(source.whole(), most + 1) > most:
+    if jpeg_markers.scan_count(source.once(Walk), most + 1) > most:
         raise ImageRejected(
             "decompression_bomb",
             f"{source.name}: has more than {most} scans of {size}; no camera or program writes that many",

@@ -7,12 +7,14 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from ingestor.errors import ImageRejected, SourceNotReady
 from ingestor.policy.sizing import check_file_bytes
+
+Found = TypeVar("Found")
 
 HEAD_BYTES = 4096
 IN_MEMORY_BYTES = 64_000_000
@@ -28,6 +30,7 @@ class Source:
         self.size_bytes = size_bytes
         self._file = file
         self._whole: bytes | None = None
+        self._found: dict[object, Any] = {}
         self.head = self._read(HEAD_BYTES)
         self.is_mended = False
 
@@ -38,14 +41,22 @@ class Source:
             self._whole = self._read(-1)
         return self._whole
 
+    def once(self, find: Callable[[bytes], Found]) -> Found:
+        """What `find` makes of all bytes: made once for all who ask, and forgotten with them."""
+        if find not in self._found:
+            self._found[find] = find(self.whole())
+        found: Found = self._found[find]
+        return found
+
     def replace(self, data: bytes) -> None:
         """Go on with these bytes, mended, instead of the file's."""
+        self._found = {}
         self._file, self._whole, self.is_mended = io.BytesIO(data), None, True
         self.size_bytes, self.head = len(data), data[:HEAD_BYTES]
 
     def forget(self) -> None:
         """Give the memory of `whole` back; what is asked for later is read anew."""
-        self._whole = None
+        self._whole, self._found = None, {}
 
     def tail(self, count: int) -> bytes:
         self._file.seek(max(0, self.size_bytes - count))

@@ -10,6 +10,7 @@ from PIL import Image
 from ingestor.errors import ImageRejected
 from ingestor.images.fitting import Fitted
 from ingestor.images.kinds import jpeg, webp
+from ingestor.images.kinds.jpeg_markers import Walk
 from ingestor.policy.sizing import Size
 
 Look = np.ndarray
@@ -64,7 +65,7 @@ def _read_back(fitted: Fitted) -> Image.Image | webp.Planes:
         match fitted.format:
             case "JPEG":
                 eighth = Size(-(-size.width // 8), -(-size.height // 8))
-                decoded, odd = jpeg.decode(fitted.data, eighth if is_large else size, strict=True)
+                decoded, odd = jpeg.decode(Walk(fitted.data), eighth if is_large else size, strict=True)
                 if odd:
                     raise ValueError("; ".join(odd))
                 return decoded

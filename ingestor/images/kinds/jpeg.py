@@ -15,6 +15,7 @@ import simplejpeg
 from PIL import Image, ImageChops
 
 from ingestor.images.kinds import jpeg_holes, jpeg_markers
+from ingestor.images.kinds.jpeg_markers import Walk
 from ingestor.images.pixels.samples import Picture, Samples
 from ingestor.policy.sizing import Size
 
@@ -45,40 +46,40 @@ class NotReadHere(Exception):
     """A kind of JPEG that this library does not decode at all; another one may."""
 
 
-def check(data: bytes) -> list[str]:
+def check(file: Walk) -> list[str]:
     """Read every bit of the picture: what is odd but harmless, in libjpeg's words.
 
     Raises `ValueError` for damage, with what is damaged, and `NotReadHere`.
     """
-    if (damage := _silent_damage(data)) is not None:
+    if (damage := _silent_damage(file)) is not None:
         raise ValueError(damage)
     try:
-        _read_all(data)
+        _read_all(file)
     except ValueError as warning:
-        return _odd_but_harmless(data, str(warning))
+        return _odd_but_harmless(file, str(warning))
     return []
 
 
-def decode(data: bytes, size: Size, *, strict: bool) -> tuple[Image.Image, list[str]]:
+def decode(file: Walk, size: Size, *, strict: bool) -> tuple[Image.Image, list[str]]:
     """The picture at `size`, one that `Scale` gives, as L, CMYK or RGBX, and what is odd but harmless.
 
     The pixels are not copied again. Raises like `check`, if `strict`.
     """
-    found = kind(data)
+    found = kind(file)
     space, mode = _MODES.get(found, ("RGBX", "RGBX"))
-    pixels, odd = _decoded(data, space, size, strict=strict)
+    pixels, odd = _decoded(file, space, size, strict=strict)
     height, width = pixels.shape[:2]
     image = Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
     # Adobe stores CMYK inverted; that others do not is nowhere told, and browsers and Pillow expect it of all.
     return ImageChops.invert(image) if mode == "CMYK" else image, odd
 
 
-def samples(data: bytes, size: Size, *, strict: bool) -> tuple[Picture, list[str]]:
+def samples(file: Walk, size: Size, *, strict: bool) -> tuple[Picture, list[str]]:
     """Like `decode`, for a picture that is about to be made smaller: with less memory, where there is a way."""
-    if (found := kind(data)) not in ("Gray", "YCbCr", "RGB"):
-        return decode(data, size, strict=strict)
+    if (found := kind(file)) not in ("Gray", "YCbCr", "RGB"):
+        return decode(file, size, strict=strict)
     space, mode = _MODES.get(found, ("RGB", "RGB"))
-    pixels, odd = _decoded(data, space, size, strict=strict)
+    pixels, odd = _decoded(file, space, size, strict=strict)
     return Samples(mode, pixels), odd
 
 
@@ -104,90 +105,89 @@ def scale(size: Size, wanted: Size) -> Scale:
     return Scale(decoded=size, shown=(size.width, size.height))
 
 
-def _decoded(data: bytes, space: str, size: Size, *, strict: bool) -> tuple[np.ndarray, list[str]]:
-    def pixels(*, strict: bool) -> np.ndarray:
+def _decoded(file: Walk, space: str, size: Size, *, strict: bool) -> tuple[np.ndarray, list[str]]:
+    def pixels(data: bytes, *, strict: bool) -> np.ndarray:
         found: np.ndarray = simplejpeg.decode_jpeg(
             data, space, min_width=size.width, min_height=size.height, strict=strict
         )
         return found
 
-    if strict and _silent_damage(data) is None and not jpeg_holes.ends_in_zeros(data):
+    if strict and _silent_damage(file) is None and not jpeg_holes.ends_in_zeros(file):
         with contextlib.suppress(ValueError):
-            return pixels(strict=True), []
-    odd = check(data) if strict else []
+            return pixels(file.data, strict=True), []
+    odd = check(file) if strict else []
     with contextlib.suppress(ValueError):
-        return pixels(strict=False), odd
+        return pixels(file.data, strict=False), odd
     # It may be a marker beside the picture that the library cannot go past.
-    data = jpeg_markers.plain(data)
     try:
-        return pixels(strict=False), odd
+        return pixels(jpeg_markers.plain(file), strict=False), odd
     except ValueError as error:
         raise NotReadHere(str(error)) from error
 
 
-def kind(data: bytes) -> str:
+def kind(file: Walk) -> str:
     """Its colour space, as far as markers tell. Raises `NotReadHere`."""
-    if jpeg_markers.is_lossless(data):
+    if jpeg_markers.is_lossless(file):
         # libjpeg-turbo decodes it to full size whatever is asked for, beyond the end of what simplejpeg provides.
         raise NotReadHere("coded without loss")
     try:
-        return str(simplejpeg.decode_jpeg_header(data, strict=False)[2])
+        return str(simplejpeg.decode_jpeg_header(file.data, strict=False)[2])
     except (KeyError, ValueError) as error:
         # A colour space or a sampling that the library has no name for.
         raise NotReadHere(f"colour space or sampling: {error}") from error
 
 
-def _silent_damage(data: bytes) -> str | None:
+def _silent_damage(file: Walk) -> str | None:
     """What no decoder tells: scans that never came, or came as zeros, or with a few bytes too many.
 
     Other damage to the refinement of single coefficients can stay unseen: a decoder that falls into step again behind
     it has read a file to the last bit that an encoder could have written.
     """
-    if jpeg_markers.lacks_scans(data):
+    if jpeg_markers.lacks_scans(file):
         return "the last scans of the picture are missing"
-    if jpeg_markers.has_bits_left_over(data):
+    if jpeg_markers.has_bits_left_over(file):
         return "a refinement of the picture has more bytes than blocks"
-    return _ZEROS if jpeg_markers.has_hole(data) or jpeg_holes.has_hole(data) else None
+    return _ZEROS if jpeg_markers.has_hole(file) or jpeg_holes.has_hole(file) else None
 
 
-def _read_all(data: bytes, *, strict: bool = True) -> None:
-    found = kind(data)
+def _read_all(file: Walk, *, strict: bool = True) -> None:
+    found = kind(file)
     space = _CHECKED_AS.get(found, "RGBX")
-    simplejpeg.decode_jpeg(data, space, min_factor=CHECK_FACTOR, min_height=1, min_width=1, strict=strict)
-    if strict and jpeg_holes.ends_in_zeros(data):
+    simplejpeg.decode_jpeg(file.data, space, min_factor=CHECK_FACTOR, min_height=1, min_width=1, strict=strict)
+    if strict and jpeg_holes.ends_in_zeros(file):
         # Of padding the decoder would have told.
         raise ValueError(_ZEROS)
 
 
-def _odd_but_harmless(data: bytes, warning: str) -> list[str]:
+def _odd_but_harmless(file: Walk, warning: str) -> list[str]:
     """The warning, if the picture is whole without what it was about. Raises `ValueError` for damage."""
     # What is wrong with a marker beside the picture may keep the library from reading it at all.
-    plain = jpeg_markers.plain(data)
+    plain = Walk(jpeg_markers.plain(file))
     try:
         _read_all(plain)
     except ValueError as damage:
         _check_readable(plain)
-        shorter = _without_padding(plain, str(damage))
+        shorter = _without_padding(plain.data, str(damage))
         if shorter is None:
             raise
-        _read_but_for_few(shorter)
+        _read_but_for_few(Walk(shorter))
     return [warning]
 
 
-def _read_but_for_few(data: bytes) -> None:
+def _read_but_for_few(file: Walk) -> None:
     """Like `_read_all`, but for a byte or two before the end marker."""
     try:
-        _read_all(data)
+        _read_all(file)
     except ValueError as warning:
         told = _LEFT_OVER.search(str(warning))
         if told is None or int(told[1]) > _FEW_LEFT_OVER:
             raise
 
 
-def _check_readable(data: bytes) -> None:
+def _check_readable(file: Walk) -> None:
     """Raises `NotReadHere` for what the library refuses even where it is told to pass over damage."""
     try:
-        _read_all(data, strict=False)
+        _read_all(file, strict=False)
     except ValueError as error:
         raise NotReadHere(str(error)) from error
 

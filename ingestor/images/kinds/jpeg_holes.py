@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ingestor.images.kinds import jpeg_markers
-from ingestor.images.kinds.jpeg_markers import Segment
+from ingestor.images.kinds.jpeg_markers import HOLE, Segment, Walk
 
 _HUFFMAN_TABLES = 0xC4
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
 """With Huffman coding."""
 _END_OF_BLOCK = 0
 
-_HOLE = bytes(128)
-"""Five blocks and more whose 63 coefficients are all the same: no picture has one of them."""
 _LONGEST_REST = 2
 """Zeros that may be the last bits of the picture."""
 
 
-def has_hole(data: bytes) -> bool:
+def has_hole(file: Walk) -> bool:
     """Whether a scan has a part that is nothing but zeros, other than at the very end, where they may be padding.
 
     Zeros are the shortest code again and again. Where that code says "the rest of the block is 0", as tables made for
     a flat picture have it, zeros are a flat part; anywhere else they are blocks that no encoder has written.
     """
-    for scan, is_last in _holed_scans(data):
-        end = _end_of_data(data, scan) if is_last else scan.data_end
-        if data.find(_HOLE, scan.end, end) >= 0:
+    for scan, is_last in _holed_scans(file):
+        end = _end_of_data(file.data, scan) if is_last else scan.data_end
+        if file.data.find(HOLE, scan.end, end) >= 0:
             return True
     return False
 
 
-def ends_in_zeros(data: bytes) -> bool:
+def ends_in_zeros(file: Walk) -> bool:
     """Whether the last scan ends in so many that they are a hole, or padding."""
     return any(
-        is_last and scan.data_end - _end_of_data(data, scan) >= len(_HOLE) for scan, is_last in _holed_scans(data)
+        is_last and scan.data_end - _end_of_data(file.data, scan) >= len(HOLE) for scan, is_last in _holed_scans(file)
     )
 
 
@@ -41,7 +41,7 @@ def without_zeros_at_end(data: bytes) -> bytes:
 
     Only without them a decoder tells whether they were padding: of blocks that they stood for, it has none then.
     """
-    for scan, is_last in _telling_scans(data):
+    for scan, is_last in _telling_scans(jpeg_markers.segments(data)):
         if is_last:
             end = min(scan.data_end, _end_of_data(data, scan) + _LONGEST_REST)
             return data[:end] + data[scan.data_end :]
@@ -52,16 +52,16 @@ def _end_of_data(data: bytes, scan: Segment) -> int:
     return scan.end + len(data[scan.end : scan.data_end].rstrip(b"\0"))
 
 
-def _holed_scans(data: bytes) -> list[tuple[Segment, bool]]:
+def _holed_scans(file: Walk) -> list[tuple[Segment, bool]]:
     """Those of `_telling_scans`; none where there are no such zeros in all of the file, as in nearly every one."""
-    return _telling_scans(data) if _HOLE in data else []
+    return _telling_scans(file) if file.has_zeros else []
 
 
-def _telling_scans(data: bytes) -> list[tuple[Segment, bool]]:
+def _telling_scans(file: Iterable[Segment]) -> list[tuple[Segment, bool]]:
     """The scans in which zeros are blocks that no encoder writes, and whether each is the last of the picture."""
     shortest: dict[int, int] = {}
     telling: list[tuple[Segment, bool]] = []
-    for segment in jpeg_markers.segments(data):
+    for segment in file:
         body = segment.body
         if segment.marker in jpeg_markers.FRAMES and segment.marker not in _SEQUENTIAL:
             return []

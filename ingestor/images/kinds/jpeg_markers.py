@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 SOI, EOI, SOS, DRI, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDD, 0xDC, 0xFE
@@ -32,9 +33,12 @@ ADOBE = b"Adobe"
 PADDING = frozenset(b"\0\xff\r\n\x1a ")
 """What programs fill up with."""
 
-# Starting with one literal byte, these run at the speed of memchr.
-_HOLE = bytes(256)
+HOLE = bytes(128)
+"""Of a sequential picture five blocks and more whose 63 coefficients are all the same: no picture has one of them."""
+_REFINED_HOLE = bytes(256)
+"""The same of a refinement."""
 
+# Starting with one literal byte, these run at the speed of memchr.
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 
@@ -81,9 +85,32 @@ def segments(data: bytes) -> Iterator[Segment]:
         at = data_end
 
 
-def first_frame(data: bytes) -> int | None:
+class Walk:
+    """A JPEG gone through once, as far as it is asked about: each search for markers reads megabytes of scans."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._found: list[Segment] = []
+        self._rest = segments(data)
+
+    def __iter__(self) -> Iterator[Segment]:
+        """The segments, as `segments` tells them."""
+        for number in itertools.count():
+            if number == len(self._found):
+                if (segment := next(self._rest, None)) is None:
+                    return
+                self._found.append(segment)
+            yield self._found[number]
+
+    @functools.cached_property
+    def has_zeros(self) -> bool:
+        """Whether so many bytes in a row are zero, anywhere, that they may be a hole."""
+        return HOLE in self.data
+
+
+def first_frame(file: Iterable[Segment]) -> int | None:
     """The marker of the first frame, which says how the picture is coded; None where there is none."""
-    for segment in segments(data):
+    for segment in file:
         if segment.marker in FRAMES:
             return segment.marker
         if segment.marker == SOS:
@@ -91,32 +118,32 @@ def first_frame(data: bytes) -> int | None:
     return None
 
 
-def is_lossless(data: bytes) -> bool:
+def is_lossless(file: Iterable[Segment]) -> bool:
     """Whether the first frame is coded without loss (annex H)."""
-    return first_frame(data) in _LOSSLESS
+    return first_frame(file) in _LOSSLESS
 
 
-def end_of_picture(data: bytes) -> int | None:
+def end_of_picture(file: Iterable[Segment]) -> int | None:
     """Behind the end marker of the first picture; None where there is none."""
-    for segment in segments(data):
+    for segment in file:
         if segment.marker == EOI:
             return segment.end
     return None
 
 
-def plain(data: bytes) -> bytes:
+def plain(file: Walk) -> bytes:
     """The same picture with nothing in it that is odd but harmless: for a decoder that stops at anything odd.
 
     Gone are all metadata, what stands between segments, and an unknown Adobe transform; parameters of sequential scans
     say what they have to. The entropy-coded data are the very same.
     """
-    parts = [data[:2]]
+    parts = [file.data[:2]]
     progressive = False
-    for segment in segments(data):
+    for segment in file:
         progressive = progressive or segment.marker in PROGRESSIVE
         if segment.marker == SOS:
             body = segment.body if progressive else segment.body[:-3] + b"\0\x3f\0"
-            parts += [_marked(SOS, body), data[segment.end : segment.data_end]]
+            parts += [_marked(SOS, body), file.data[segment.end : segment.data_end]]
         elif segment.marker in _NEEDED or _is_known_adobe(segment):
             parts.append(_marked(segment.marker, segment.body))
         elif segment.marker == EOI:
@@ -132,14 +159,14 @@ def _marked(marker: int, body: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
 
 
-def lacks_scans(data: bytes) -> bool:
+def lacks_scans(file: Iterable[Segment]) -> bool:
     """Whether a picture ends before each of its coefficients has got its last bit. T.81, Annex G.
 
     Of a sequential one: before there was a scan of each component.
     """
     missing: dict[int, list[int]] | None = None
     progressive = False
-    for segment in segments(data):
+    for segment in file:
         body = segment.body
         if segment.marker in FRAMES and missing is None:
             if segment.marker not in READ - _LOSSLESS or len(body) < 6:
@@ -156,22 +183,28 @@ def lacks_scans(data: bytes) -> bool:
     return missing is not None and any(any(coefficients) for coefficients in missing.values())
 
 
-def has_hole(data: bytes) -> bool:
+def has_hole(file: Walk) -> bool:
     """Whether a refinement of a progressive picture has a part that is nothing but zeros.
 
     There most bits only correct a value by one: the decoder reads whatever stands there, and falls into step again
     behind it. That so many corrections in a row are zero does not happen.
     """
-    for segment in segments(data):
+    if not file.has_zeros:
+        return False
+    for segment in file:
         if segment.marker in FRAMES and segment.marker not in PROGRESSIVE:
             return False
         is_refinement = segment.marker == SOS and len(segment.body) >= 4 and segment.body[-3] > 0
-        if is_refinement and segment.body[-1] >> 4 and data.find(_HOLE, segment.end, segment.data_end) >= 0:
+        if (
+            is_refinement
+            and segment.body[-1] >> 4
+            and file.data.find(_REFINED_HOLE, segment.end, segment.data_end) >= 0
+        ):
             return True
     return False
 
 
-def has_bits_left_over(data: bytes) -> bool:
+def has_bits_left_over(file: Walk) -> bool:
     """Whether a refinement of the mean values of a progressive picture has more bytes than it has blocks for.
 
     Such a scan is one bit for each block: any bytes can be read, but its length is known. Each 0xFF in it is followed
@@ -180,7 +213,7 @@ def has_bits_left_over(data: bytes) -> bool:
     """
     parts: dict[int, tuple[int, int]] = {}
     size, restart_interval = (0, 0), 0
-    for segment in segments(data):
+    for segment in file:
         body = segment.body
         if segment.marker in FRAMES:
             if segment.marker not in PROGRESSIVE - ARITHMETIC or len(body) < 6 + 3 * int.from_bytes(body[5:6]):
@@ -191,9 +224,9 @@ def has_bits_left_over(data: bytes) -> bool:
             (restart_interval,) = struct.unpack(">H", body)
         elif segment.marker == SOS and _refines_means(body) and all(size):
             needed = _length_of_refinement(size, parts, body[1 : 1 + 2 * body[0] : 2], restart_interval)
-            stuffed = data.count(b"\xff\0", segment.end, segment.data_end)
+            stuffed = file.data.count(b"\xff\0", segment.end, segment.data_end)
             left_over = max(0, segment.data_end - segment.end - stuffed - needed) if needed else 0
-            if not PADDING.issuperset(data[segment.data_end - left_over : segment.data_end]):
+            if not PADDING.issuperset(file.data[segment.data_end - left_over : segment.data_end]):
                 return True
     return False
 
@@ -226,16 +259,16 @@ def _up(value: int, divisor: int) -> int:
     return -(-value // divisor)
 
 
-def scan_count(data: bytes, most: int) -> int:
+def scan_count(file: Iterable[Segment], most: int) -> int:
     """How many scans the first picture has; `most` where there are as many or more."""
     count = 0
-    for segment in segments(data):
+    for segment in file:
         count += segment.marker == SOS
         if count >= most:
             break
     return count
 
 
-def has_more_segments(data: bytes, most: int) -> bool:
+def has_more_segments(file: Iterable[Segment], most: int) -> bool:
     """Whether the first picture has more than so many."""
-    return next(itertools.islice(segments(data), most, None), None) is not None
+    return next(itertools.islice(file, most, None), None) is not None

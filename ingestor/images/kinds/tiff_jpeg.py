@@ -11,7 +11,7 @@ from PIL import Image
 
 from ingestor.images.kinds import jpeg, jpeg_markers, tiff_parts
 from ingestor.images.kinds.deflate import NOT_CHECKED
-from ingestor.images.kinds.jpeg_markers import Segment
+from ingestor.images.kinds.jpeg_markers import Segment, Walk
 from ingestor.images.kinds.tiff_parts import Part, Parts
 from ingestor.images.pixels.samples import Samples
 from ingestor.policy.sizing import Size
@@ -37,13 +37,13 @@ def read(file: IO[bytes], tags: Any, pixels: Any, mode: str, raw_mode: str) -> l
     if kind is None or parts is None or parts.planes > 1 or parts.bits != 8 or parts.count > _MOST_PARTS:
         return None
     odd: dict[str, None] = {}
-    for part, data, size in _jpegs(file, tags, parts, odd):
+    for part, tile, size in _jpegs(file, tags, parts, odd):
         rows = part.box[3] - part.box[1]
         whole = Size(parts.tile_width, parts.tile_height if parts.is_tiled else rows)
         try:
-            if size != whole or jpeg.kind(data) != kind:
+            if size != whole or jpeg.kind(tile) != kind:
                 return None
-            picture, told = jpeg.samples(data, whole, strict=True)
+            picture, told = jpeg.samples(tile, whole, strict=True)
         except jpeg.NotReadHere:
             return None
         if not isinstance(picture, Samples) or picture.mode != mode:
@@ -60,16 +60,16 @@ def check(file: IO[bytes], tags: Any, parts: Parts) -> list[str]:
     if parts.count > _MOST_PARTS:
         return [NOT_CHECKED]
     odd: dict[str, None] = {}
-    for _, data, size in _jpegs(file, tags, parts, odd):
+    for _, tile, size in _jpegs(file, tags, parts, odd):
         try:
-            told = jpeg.check(data) if size else [NOT_CHECKED]
+            told = jpeg.check(tile) if size else [NOT_CHECKED]
         except jpeg.NotReadHere:
             told = [NOT_CHECKED]
         odd.update(dict.fromkeys(told))
     return list(odd)
 
 
-def _jpegs(file: IO[bytes], tags: Any, parts: Parts, odd: dict[str, None]) -> Iterator[tuple[Part, bytes, Size | None]]:
+def _jpegs(file: IO[bytes], tags: Any, parts: Parts, odd: dict[str, None]) -> Iterator[tuple[Part, Walk, Size | None]]:
     """Each made whole, with the tables that all have in common (Technical Note 2 to TIFF 6, JPEGTables), and its size.
 
     No size where it is larger than its place, or has more markers or scans than are walked through in no time.
@@ -82,14 +82,15 @@ def _jpegs(file: IO[bytes], tags: Any, parts: Parts, odd: dict[str, None]) -> It
         data = parts.packed(file, part)
         if data.startswith(_SOI):
             data = head + data[len(_SOI) :]
-        found = list(itertools.islice(jpeg_markers.segments(data), most))
+        walk = Walk(data)
+        found = list(itertools.islice(walk, most))
         if len(found) < most and (not found or found[-1].marker != jpeg_markers.EOI):
-            data += _EOI
+            walk = Walk(data + _EOI)
             odd[_NO_END] = None
         scans = sum(segment.marker == jpeg_markers.SOS for segment in found)
         size = _size(found) if len(found) < most and scans <= _MOST_SCANS else None
         fits = size is not None and size.width <= parts.tile_width and size.height <= parts.tile_height
-        yield part, data, size if fits else None
+        yield part, walk, size if fits else None
 
 
 def _size(found: list[Segment]) -> Size | None:

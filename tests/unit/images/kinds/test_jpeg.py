@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ingestor.images.kinds import jpeg, webp
+from ingestor.images.kinds.jpeg_markers import Walk
 from ingestor.policy.sizing import Size
 from tests import image_kit as kit
 
@@ -33,7 +34,7 @@ def test_a_picture_that_keeps_its_size_is_not_scaled():
 def test_decoding_gives_the_size_that_was_foreseen(wanted):
     data = kit.jpeg(kit.photograph(1501, 1001))
     scale = jpeg.scale(Size(1501, 1001), Size(*wanted))
-    image, odd = jpeg.decode(data, scale.decoded, strict=True)
+    image, odd = jpeg.decode(Walk(data), scale.decoded, strict=True)
     assert image.size == (scale.decoded.width, scale.decoded.height)
     assert image.width < 1501
     assert odd == []
@@ -57,7 +58,7 @@ READ_HERE = [s for s in kit.SAMPLES if s.format == "JPEG" and s.make is not kit.
 @pytest.mark.parametrize("sample", READ_HERE, ids=lambda sample: sample.id)
 def test_the_strict_decoder_sees_what_pillow_sees(sample):
     data = sample.make()
-    image, _ = jpeg.decode(data, Size(*sample.size), strict=True)
+    image, _ = jpeg.decode(Walk(data), Size(*sample.size), strict=True)
     with Image.open(io.BytesIO(data)) as other:
         difference = np.asarray(image.convert("RGB")).astype(int) - np.asarray(other.convert("RGB")).astype(int)
     assert np.abs(difference).max() <= 2
@@ -66,7 +67,7 @@ def test_the_strict_decoder_sees_what_pillow_sees(sample):
 def test_what_is_no_jpeg_is_not_read_here():
     for data in (b"", b"\xff\xd8", b"\xff\xd8\xff\xd9", b"nothing"):
         with pytest.raises((jpeg.NotReadHere, ValueError)):
-            jpeg.check(data)
+            jpeg.check(Walk(data))
 
 
 def test_webp_is_decoded_as_pillow_does():

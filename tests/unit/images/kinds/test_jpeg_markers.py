@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from ingestor.images.kinds import jpeg_markers
+from ingestor.images.kinds.jpeg_markers import Walk
 from tests import image_kit as kit
 
 
@@ -16,18 +17,18 @@ def test_the_segments_of_a_picture_end_with_its_own_end():
     assert markers(first)[0] == jpeg_markers.APP0
     assert markers(first)[-1] == jpeg_markers.EOI
     assert markers(first + kit.jpeg()) == markers(first)
-    assert jpeg_markers.end_of_picture(first + kit.jpeg()) == len(first)
+    assert jpeg_markers.end_of_picture(Walk(first + kit.jpeg())) == len(first)
 
 
 def test_an_embedded_thumbnail_does_not_end_the_picture():
     data = kit.jpeg_with(kit.jpeg(), kit.jpeg_segment(0xE1, b"Exif\0\0" + kit.jpeg()))
-    assert jpeg_markers.end_of_picture(data) == len(data)
+    assert jpeg_markers.end_of_picture(Walk(data)) == len(data)
 
 
 def test_a_file_that_is_cut_off_has_no_end():
     data = kit.jpeg(kit.photograph(200, 100))
     for length in (2, 3, 4, 30, len(data) // 2, len(data) - 1):
-        assert jpeg_markers.end_of_picture(data[:length]) is None
+        assert jpeg_markers.end_of_picture(Walk(data[:length])) is None
 
 
 def test_restart_markers_belong_to_the_scan():
@@ -38,7 +39,7 @@ def test_restart_markers_belong_to_the_scan():
 
 def test_the_plain_form_shows_the_same_picture():
     data = kit.jpeg_with(kit.jpeg(kit.photograph(200, 100)), kit.jpeg_segment(0xE1, b"Exif\0\0" + kit.exif(6)))
-    plain = jpeg_markers.plain(data)
+    plain = jpeg_markers.plain(Walk(data))
     assert len(plain) < len(data)
     assert b"Exif" not in plain
     show = kit.Image.open
@@ -46,18 +47,18 @@ def test_the_plain_form_shows_the_same_picture():
 
 
 def test_scans_are_counted_up_to_a_limit():
-    assert jpeg_markers.scan_count(kit.jpeg(), 200) == 1
+    assert jpeg_markers.scan_count(Walk(kit.jpeg()), 200) == 1
     progressive = kit.jpeg(kit.photograph(200, 100), progressive=True)
-    assert jpeg_markers.scan_count(progressive, 200) == 10
-    assert jpeg_markers.scan_count(progressive, 4) == 4
+    assert jpeg_markers.scan_count(Walk(progressive), 200) == 10
+    assert jpeg_markers.scan_count(Walk(progressive), 4) == 4
     # Two bytes that look like a scan, within metadata, count only until there is reason to look closely.
     lookalike = kit.jpeg_with(kit.jpeg(), kit.jpeg_segment(0xEB, b"\xff\xda" * 300))
-    assert jpeg_markers.scan_count(lookalike, 200) == 1
+    assert jpeg_markers.scan_count(Walk(lookalike), 200) == 1
 
 
 def test_a_whole_picture_lacks_no_scans():
-    assert not jpeg_markers.lacks_scans(kit.jpeg(kit.photograph(200, 100), progressive=True))
-    assert not jpeg_markers.lacks_scans(kit.jpeg())
+    assert not jpeg_markers.lacks_scans(Walk(kit.jpeg(kit.photograph(200, 100), progressive=True)))
+    assert not jpeg_markers.lacks_scans(Walk(kit.jpeg()))
 
 
 def test_a_sequential_picture_lacks_scans_where_a_component_has_none():
@@ -65,9 +66,9 @@ def test_a_sequential_picture_lacks_scans_where_a_component_has_none():
     scan = data.index(b"\xff\xda")
     assert data[scan + 4] == 3
     alone = data[:scan] + kit.jpeg_segment(0xDA, b"\1\1\0\0\x3f\0") + data[scan + 14 :]
-    assert jpeg_markers.lacks_scans(alone)
-    assert not jpeg_markers.lacks_scans(data)
-    assert not jpeg_markers.lacks_scans(kit.lossless_jpeg())
+    assert jpeg_markers.lacks_scans(Walk(alone))
+    assert not jpeg_markers.lacks_scans(Walk(data))
+    assert not jpeg_markers.lacks_scans(Walk(kit.lossless_jpeg()))
 
 
 LAYOUTS = {
@@ -90,16 +91,16 @@ def refinement_of_means(data: bytes) -> jpeg_markers.Segment:
 def test_the_refinement_of_the_means_has_as_many_bytes_as_its_blocks_need(mode, layout, size):
     image = kit.photograph(*size).convert(mode)
     data = kit.jpeg(image, progressive=True, **({} if mode != "RGB" and "4" in layout else LAYOUTS[layout]))
-    assert not jpeg_markers.has_bits_left_over(data)
+    assert not jpeg_markers.has_bits_left_over(Walk(data))
     end = refinement_of_means(data).data_end
-    assert jpeg_markers.has_bits_left_over(data[:end] + b"\x17" + data[end:])
+    assert jpeg_markers.has_bits_left_over(Walk(data[:end] + b"\x17" + data[end:]))
 
 
 def test_padding_behind_the_refinement_of_the_means_is_harmless():
     data = kit.jpeg(kit.photograph(200, 100), progressive=True)
     end = refinement_of_means(data).data_end
     for padding in (b"\0", b"\0" * 9, b"\xff\xff", b"\r\n"):
-        assert not jpeg_markers.has_bits_left_over(data[:end] + padding + data[end:])
+        assert not jpeg_markers.has_bits_left_over(Walk(data[:end] + padding + data[end:]))
 
 
 def test_only_what_is_progressive_and_tells_its_size_has_a_known_length():
@@ -112,6 +113,6 @@ def test_only_what_is_progressive_and_tells_its_size_has_a_known_length():
     no_factors = longer[: frame + 11] + b"\0" + longer[frame + 12 :]
     no_frame = b"\xff\xd8\xff\xc2\0\2"
     for other in (arithmetic, height_to_come, no_factors, no_frame, kit.jpeg(), b"\xff\xd8"):
-        assert not jpeg_markers.has_bits_left_over(other)
+        assert not jpeg_markers.has_bits_left_over(Walk(other))
     flat = kit.jpeg(Image.new("RGB", (3000, 2000), "black"), progressive=True)
-    assert not jpeg_markers.has_bits_left_over(flat)
+    assert not jpeg_markers.has_bits_left_over(Walk(flat))
