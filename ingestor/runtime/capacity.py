@@ -74,16 +74,21 @@ async def would_expire(settings: Settings, selections: Sequence[Selection], cloc
 
     The number is that of `plan`, but for images that turn out to be bad: they count, since none is opened for it.
     """
-    # The cheapest question first: names alone are counted in a fifth of the time that it takes to judge them.
-    images = 0
-    for count in (_files, _images):
-        images = sum([await _at_most(selection, count) for selection in selections])
-        if forecast(images, supply).fits:
-            return None
+
+    async def total(count: Count) -> int:
+        return sum([await _at_most(selection, count) for selection in selections])
+
+    def fits(uploads: int) -> bool:
+        return forecast(uploads, supply).fits
+
+    # The cheapest questions first: names alone are counted in a fifth of the time that it takes to judge them.
+    if fits(files := await total(_files)):
+        return None
     async with read_ledger(settings) as books:
-        if images > MANY and forecast(images - await _live(selections, books), supply).fits:
+        live = await _live(selections, books) if files > MANY else 0
+        if fits(files - live) or fits(await total(_images) - live):
             return None
-        if forecast(sum([await _wanted(selection, books, clock) for selection in selections]), supply).fits:
+        if fits(sum([await _wanted(selection, books, clock) for selection in selections])):
             return None
         # Some of them may have the same bytes, which is seen only by reading those of the same size.
         most = settings.normalise.max_pixels
