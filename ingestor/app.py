@@ -233,8 +233,8 @@ async def _join(
     what: str,
 ) -> tuple[Cluster, SharedQuota]:
     """What machines that share a ledger have in common. Raises `UsageError` where a folder is another machine's."""
-    from ingestor.ledger.postgres import PostgresLedger
-    from ingestor.ledger.postgres_row import FactRow
+    from ingestor.ledger.postgres.ledger import PostgresLedger
+    from ingestor.ledger.postgres.row import FactRow
     from ingestor.runtime.cluster import join
 
     assert isinstance(ledger, PostgresLedger)

@@ -23,7 +23,7 @@ import psycopg
 import pytest
 
 from ingestor.ledger.place import database_at
-from ingestor.ledger.postgres_database import Database
+from ingestor.ledger.postgres.database import Database
 from ingestor.settings import DatabaseUrl
 
 GIVEN_URL = os.environ.get("INGESTOR_TEST_POSTGRES_URL")
@@ -174,7 +174,7 @@ def _template() -> str:
     """A database with an empty ledger: making one takes ten times as long as copying it."""
     import asyncio
 
-    from ingestor.ledger.postgres import PostgresLedger
+    from ingestor.ledger.postgres.ledger import PostgresLedger
     from tests.fakes import FakeClock
 
     name = f"ingestor_test_{secrets.token_hex(6)}"

@@ -25,7 +25,12 @@ CONTEXT.set_forkserver_preload(
         *("alembic.command", "alembic.script", "ingestor.app", "ingestor.cli.program", "ingestor.cli.backfill"),
         *("ingestor.cli.checks", "ingestor.cli.explaining", "ingestor.cli.plan_text", "ingestor.cli.planned"),
         *("ingestor.cli.screen", "ingestor.runtime.selecting", "ingestor.cli.standing", "ingestor.cli.standing_text"),
-        *("ingestor.engines.cluster", "ingestor.files_api.line", "ingestor.ledger.copying", "ingestor.ledger.postgres"),
+        *(
+            "ingestor.engines.cluster",
+            "ingestor.files_api.line",
+            "ingestor.ledger.copying",
+            "ingestor.ledger.postgres.ledger",
+        ),
         *("ingestor.observe.logs", "ingestor.page", "ingestor.runtime.cluster", "ingestor.runtime.daemon"),
         *("ingestor.runtime.worker", "ingestor.stages.manifest", "procrastinate", "psycopg_pool"),
         *("sqlalchemy.dialects.postgresql.psycopg", "tests.warm"),

@@ -30,7 +30,7 @@ AWAY_REASONS = frozenset({"ledger", "ledger_busy"})
 
 
 class ClusterDesk(Desk, ReapingDesk, RunDesk, Protocol):
-    """Every job of the cluster, as this engine needs it: `ledger.postgres_desk.JobDesk`."""
+    """Every job of the cluster, as this engine needs it: `ledger.postgres.desk.JobDesk`."""
 
     async def end(
         self, job_id: int, worker_id: int, folder: str, path: str, outcome: Mapping[str, Json] | None = None
@@ -43,7 +43,7 @@ class ClusterDesk(Desk, ReapingDesk, RunDesk, Protocol):
 
 
 class PathLocks(Protocol):
-    """Names that only one process holds at a time: `ledger.postgres_locks.Locks`."""
+    """Names that only one process holds at a time: `ledger.postgres.locks.Locks`."""
 
     async def try_acquire(self, name: str) -> bool: ...
 

@@ -26,7 +26,7 @@ class Held(Protocol):
 
 
 class ReapingDesk(Protocol):
-    """What reaping does with jobs: `ledger.postgres_desk.JobDesk`."""
+    """What reaping does with jobs: `ledger.postgres.desk.JobDesk`."""
 
     async def stalled(self, stale_seconds: float) -> Sequence[Held]: ...
 

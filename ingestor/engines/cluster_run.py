@@ -30,7 +30,7 @@ Ended = Callable[[QueuedSource, Outcome], None]
 
 
 class RunDesk(Protocol):
-    """What a run asks of all jobs: `ledger.postgres_desk.JobDesk`."""
+    """What a run asks of all jobs: `ledger.postgres.desk.JobDesk`."""
 
     async def outcomes(self, batch: str) -> Sequence[Mapping[str, Json]]: ...
 

@@ -45,7 +45,7 @@ class Timing:
 
 
 class Desk(Protocol):
-    """What a worker does with the queue besides fetching: `ledger.postgres_desk.JobDesk`."""
+    """What a worker does with the queue besides fetching: `ledger.postgres.desk.JobDesk`."""
 
     async def beat(self, worker_id: int) -> bool: ...
 

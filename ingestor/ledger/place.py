@@ -20,7 +20,7 @@ from ingestor.ports import Clock
 from ingestor.settings import DatabaseUrl, Settings
 
 if TYPE_CHECKING:
-    from ingestor.ledger.postgres_database import Database
+    from ingestor.ledger.postgres.database import Database
 
 OWN_FACTS: Sequence[str] = (
     "runtime.status",
@@ -37,7 +37,7 @@ def ledger_at(settings: Settings, clock: Clock) -> GroupedLedger:
     """The ledger, not opened yet. Raises `LedgerError` where what it takes is not installed."""
     if isinstance(settings.ledger, Path):
         return SqliteLedger(settings.ledger, clock)
-    from ingestor.ledger.postgres import PostgresLedger
+    from ingestor.ledger.postgres.ledger import PostgresLedger
 
     return PostgresLedger(database_at(settings.ledger), clock, station=settings.station, own_facts=OWN_FACTS)
 
@@ -46,7 +46,7 @@ def reader_at(settings: Settings, clock: Clock) -> LedgerReader:
     """The ledger for whoever only looks, not opened yet."""
     if isinstance(settings.ledger, Path):
         return SqliteReader(settings.ledger, clock)
-    from ingestor.ledger.postgres_reader import PostgresReader
+    from ingestor.ledger.postgres.reader import PostgresReader
 
     return PostgresReader(database_at(settings.ledger), clock, station=settings.station, own_facts=OWN_FACTS)
 
@@ -55,7 +55,7 @@ def browser_at(settings: Settings, clock: Clock) -> LedgerBrowser:
     """The ledger for whoever leafs through it."""
     if isinstance(settings.ledger, Path):
         return SqliteBrowser(settings.ledger, clock)
-    from ingestor.ledger.postgres_reader import PostgresBrowser
+    from ingestor.ledger.postgres.reader import PostgresBrowser
 
     return PostgresBrowser(database_at(settings.ledger), clock, station=settings.station, own_facts=OWN_FACTS)
 
@@ -64,7 +64,7 @@ def holder_at(settings: Settings) -> str | None:
     """Who holds the ledger, or this station of a shared one, now, in words; None: nobody. Raises `DiskFault`."""
     if isinstance(settings.ledger, Path):
         return holder_of(settings.ledger)
-    from ingestor.ledger.postgres_locks import station_lock, who_holds
+    from ingestor.ledger.postgres.locks import station_lock, who_holds
 
     return who_holds(database_at(settings.ledger), station_lock(settings.station))
 
@@ -72,7 +72,7 @@ def holder_at(settings: Settings) -> str | None:
 def database_at(url: DatabaseUrl) -> Database:
     """The database at an address. Raises `LedgerError` where what it takes is not installed."""
     try:
-        from ingestor.ledger.postgres_database import Database
+        from ingestor.ledger.postgres.database import Database
     except ImportError as error:
         raise LedgerError(
             f"{url}: a ledger on PostgreSQL needs more to be installed: pip install 'ingestor[postgres]' ({error})"

@@ -19,9 +19,9 @@ from ingestor.engines.cluster import ClusterEngine
 from ingestor.engines.cluster_run import Ended
 from ingestor.engines.cluster_worker import Timing
 from ingestor.errors import DiskFault, UsageError
-from ingestor.ledger.postgres import PostgresLedger
-from ingestor.ledger.postgres_claims import Claim
-from ingestor.ledger.postgres_desk import JobDesk
+from ingestor.ledger.postgres.claims import Claim
+from ingestor.ledger.postgres.desk import JobDesk
+from ingestor.ledger.postgres.ledger import PostgresLedger
 from ingestor.policy.jobs import SHARED_QUEUE, queue_of_run, queue_of_station
 from ingestor.ports import Clock, Ingest, Observer
 from ingestor.runtime.leaders import Leaders

@@ -22,7 +22,7 @@ Loop = Callable[[], Awaitable[None]]
 
 
 class Locks(Protocol):
-    """Names that only one process holds at a time: `ledger.postgres_locks.Locks`."""
+    """Names that only one process holds at a time: `ledger.postgres.locks.Locks`."""
 
     async def try_acquire(self, name: str) -> bool: ...
 

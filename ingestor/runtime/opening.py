@@ -20,7 +20,7 @@ from ingestor.runtime.system_clock import SystemClock
 from ingestor.settings import DatabaseUrl, Settings
 
 if TYPE_CHECKING:
-    from ingestor.ledger.postgres import PostgresLedger
+    from ingestor.ledger.postgres.ledger import PostgresLedger
 
 GUARD_SECONDS = 1.0
 """Between looks at whether a lock in a database is still ours."""
@@ -94,7 +94,7 @@ async def hold_ledger(settings: Settings, what: str, *, waits: Observer | None =
         finally:
             lock.release()
         return
-    from ingestor.ledger.postgres import PostgresLedger
+    from ingestor.ledger.postgres.ledger import PostgresLedger
 
     async with open_ledger(settings, must_exist=False, waits=waits) as ledger:
         assert isinstance(ledger, PostgresLedger)
@@ -105,7 +105,7 @@ async def hold_ledger(settings: Settings, what: str, *, waits: Observer | None =
 @contextlib.asynccontextmanager
 async def _station_held(ledger: PostgresLedger, settings: Settings, what: str) -> AsyncIterator[None]:
     """The right to ingest a station's own folders, for as long as the block runs: it ends where another takes over."""
-    from ingestor.ledger.postgres_locks import station_lock
+    from ingestor.ledger.postgres.locks import station_lock
 
     name = station_lock(settings.station)
     ledger.locks.what = what

@@ -12,9 +12,9 @@ from psycopg.rows import dict_row
 
 from ingestor.engines.cluster import ClusterEngine
 from ingestor.engines.cluster_worker import Timing
-from ingestor.ledger.postgres import PostgresLedger
-from ingestor.ledger.postgres_claims import Claim
-from ingestor.ledger.postgres_desk import JobDesk
+from ingestor.ledger.postgres.claims import Claim
+from ingestor.ledger.postgres.desk import JobDesk
+from ingestor.ledger.postgres.ledger import PostgresLedger
 from ingestor.model import Digest, Done, DoneAs, FileId, IdempotencyKey, Lane, Outcome, QueuedSource
 from ingestor.policy.jobs import SHARED_QUEUE
 from ingestor.runtime.cluster import _queue

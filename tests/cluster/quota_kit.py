@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from ingestor.ledger.postgres_row import FactRow
+from ingestor.ledger.postgres.row import FactRow
 from tests.fakes import FakeClock
 from tests.postgres_kit import database, new_database
 

@@ -10,7 +10,7 @@ import pytest
 
 from ingestor.errors import LedgerError
 from ingestor.ledger import SqliteLedger
-from ingestor.ledger.postgres import PostgresLedger
+from ingestor.ledger.postgres.ledger import PostgresLedger
 from ingestor.ports import Ledger
 from tests.cluster.kit import Station
 from tests.fakes import FakeClock

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from ingestor.errors import DiskFault, LedgerError, LedgerUnreadable
 from ingestor.ledger.migrate import revision_of
 from ingestor.ledger.place import database_at
-from ingestor.ledger.postgres import PostgresLedger
-from ingestor.ledger.postgres_database import Database
-from ingestor.ledger.postgres_reader import PostgresReader
+from ingestor.ledger.postgres.database import Database
+from ingestor.ledger.postgres.ledger import PostgresLedger
+from ingestor.ledger.postgres.reader import PostgresReader
 from ingestor.model import Lane
 from ingestor.settings import DatabaseUrl
 from tests.fakes import FakeClock
@@ -150,7 +150,7 @@ async def test_who_freezes_in_the_middle_of_a_change_holds_others_up_for_a_while
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "ingestor.ledger.postgres_database._OPTIONS",
+        "ingestor.ledger.postgres.database._OPTIONS",
         "-c lock_timeout=30s -c idle_in_transaction_session_timeout=1s",
     )
     url = new_database()

@@ -12,8 +12,8 @@ from alembic.script import ScriptDirectory
 
 from ingestor.errors import LedgerUnreadable
 from ingestor.ledger import migrate, schema
-from ingestor.ledger.postgres import PostgresLedger
-from ingestor.ledger.postgres_reader import PostgresReader
+from ingestor.ledger.postgres.ledger import PostgresLedger
+from ingestor.ledger.postgres.reader import PostgresReader
 from ingestor.model import Lane
 from tests.fakes import FakeClock
 from tests.ledger_kit import Walk, content, sighting

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from ingestor.engines.cluster_worker import Timing
-from ingestor.ledger.postgres import PostgresLedger
+from ingestor.ledger.postgres.ledger import PostgresLedger
 from ingestor.model import Lane, SourceFile
 from ingestor.runtime.feeder import Feeder
 from ingestor.runtime.system_clock import SystemClock

@@ -28,7 +28,7 @@ def _sqlite(folder: Path, clock: FakeClock) -> Ledger:
 
 
 def _postgresql(folder: Path, clock: FakeClock) -> Ledger:
-    from ingestor.ledger.postgres import PostgresLedger
+    from ingestor.ledger.postgres.ledger import PostgresLedger
     from tests.postgres_kit import database, new_database
 
     return PostgresLedger(database(new_database()), clock, station="here")
@@ -41,7 +41,7 @@ def reopened(ledger: Ledger, clock: FakeClock) -> Ledger:
     """The same ledger in another life of the program; still to be opened."""
     if isinstance(ledger, SqliteLedger):
         return SqliteLedger(ledger.path, clock)
-    from ingestor.ledger.postgres import PostgresLedger
+    from ingestor.ledger.postgres.ledger import PostgresLedger
 
     assert isinstance(ledger, PostgresLedger)
     return PostgresLedger(ledger.database, clock, station="here")

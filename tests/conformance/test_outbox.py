@@ -206,7 +206,7 @@ async def test_a_renewed_id_ends_anew_and_an_ended_one_never(ledger: Ledger, wal
 async def test_each_station_of_a_shared_ledger_tells_its_own_hooks(
     ledger: Ledger, walk: Walk, clock: FakeClock
 ) -> None:
-    from ingestor.ledger.postgres import PostgresLedger
+    from ingestor.ledger.postgres.ledger import PostgresLedger
 
     assert isinstance(ledger, PostgresLedger)
     there = PostgresLedger(ledger.database, clock, station="here%")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, event, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
-from ingestor.ledger.postgres_database import Database
+from ingestor.ledger.postgres.database import Database
 from ingestor.ledger.schema import facts
 from ingestor.model import Json
 from ingestor.ports import Clock

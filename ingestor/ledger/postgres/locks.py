@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from ingestor.errors import DiskFault, LedgerError
-from ingestor.ledger.postgres_database import Database
+from ingestor.ledger.postgres.database import Database
 
 T = TypeVar("T")
 

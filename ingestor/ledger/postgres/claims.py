@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ingestor.ledger.postgres_jobs import FOLDER_FACT, defer_folder
-from ingestor.ledger.postgres_locks import HOLDER, station_lock
+from ingestor.ledger.postgres.jobs import FOLDER_FACT, defer_folder
+from ingestor.ledger.postgres.locks import HOLDER, station_lock
 from ingestor.ledger.reads import fact
 from ingestor.ledger.upkeep import set_fact
 

@@ -12,9 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from ingestor.errors import LedgerUnreadable
 from ingestor.ledger.browsing import LedgerBrowser
 from ingestor.ledger.own_facts import OwnFacts
-from ingestor.ledger.postgres_database import Database
-from ingestor.ledger.postgres_machines import machines
-from ingestor.ledger.postgres_skew import may_work
+from ingestor.ledger.postgres.database import Database
+from ingestor.ledger.postgres.machines import machines
+from ingestor.ledger.postgres.skew import may_work
 from ingestor.ledger.reader import LedgerReader
 from ingestor.model import Json
 from ingestor.ports import Clock

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ingestor.ledger.postgres_desk import WORKER_FACT
-from ingestor.ledger.postgres_jobs import FOLDER_FACT
-from ingestor.ledger.postgres_locks import HOLDER, station_lock
+from ingestor.ledger.postgres.desk import WORKER_FACT
+from ingestor.ledger.postgres.jobs import FOLDER_FACT
+from ingestor.ledger.postgres.locks import HOLDER, station_lock
 from ingestor.model import Json
 
 _WORKERS = text(

@@ -15,11 +15,11 @@ from ingestor.ledger import line
 from ingestor.ledger.grouped import GroupedLedger
 from ingestor.ledger.migrate import migrate
 from ingestor.ledger.own_facts import OwnFacts
-from ingestor.ledger.postgres_claims import Claim, claim
-from ingestor.ledger.postgres_database import Database
-from ingestor.ledger.postgres_jobs import defer_content, defer_paths, disband, make_job_tables
-from ingestor.ledger.postgres_locks import Locks
-from ingestor.ledger.postgres_skew import may_work, note
+from ingestor.ledger.postgres.claims import Claim, claim
+from ingestor.ledger.postgres.database import Database
+from ingestor.ledger.postgres.jobs import defer_content, defer_paths, disband, make_job_tables
+from ingestor.ledger.postgres.locks import Locks
+from ingestor.ledger.postgres.skew import may_work, note
 from ingestor.model import ContentId, Lane, Sighting, SourceFile
 from ingestor.ports import Clock
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from procrastinate.exceptions import UniqueViolation
 
 from ingestor.ledger.columns import Instant, escape_path, unescape_path
-from ingestor.ledger.postgres_jobs import IS_TWIN, JOBS, KEY, job_select
+from ingestor.ledger.postgres.jobs import IS_TWIN, JOBS, KEY, job_select
 from ingestor.ledger.rows import Place, join_path, split_path
 from ingestor.model import Json
 from ingestor.ports import Clock
