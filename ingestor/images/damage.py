@@ -45,6 +45,7 @@ _UNSUPPORTED = (
     "cannot handle",
     "unknown mode",
     "unknown raw mode",
+    "unknown pcx mode",
     "unknown data organization",
     # Said of files that are such by their first bytes.
     "not a ppm file",

@@ -129,6 +129,8 @@ def _iso_media(source: Source) -> bool:
     end = 0
     try:
         for box in boxes.of(source.at, 0, source.size_bytes):
+            if not box.kind.replace(b" ", b"").isalnum():
+                return False  # no box, but what phones append behind the last one
             end = box.end
     except ValueError:
         return False  # what is broken tells nothing

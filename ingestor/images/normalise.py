@@ -225,8 +225,9 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
     limits = Limits(max_bytes=rules.max_bytes, quality=rules.webp_quality, light=rules.light)
     meant = verify.look_of(image)
     fitted, odd_jpeg = fitting.fit(image, wish, limits)
+    brightened = rules.light == "linear" and fitted.size != Size(*image.size)
     del image
-    verify.check(fitted, meant, file.name)
+    verify.check(fitted, meant, file.name, brightened=brightened)
     return _Made(
         format=fitted.format,
         data=fitted.data,

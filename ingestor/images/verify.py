@@ -21,6 +21,8 @@ _LEAST_CELL_PX = 8
 _MOST_DIFFERENCE = 72.0
 """Of 255, in any cell: more than the lowest quality costs the strangest picture (57 measured, of purest noise), far
 less than a block that is lost."""
+_MOST_BRIGHTENED = 74.0
+"""Likewise, where light is averaged instead of values: a quarter of white among black comes out by so much brighter."""
 
 _LARGE_PX = 1024
 """From here on an eighth of a JPEG, or the planes of a WebP, are enough to look at: every bit is read all the same."""
@@ -32,8 +34,11 @@ def look_of(image: Image.Image) -> Look:
     return _look(image, columns, rows)
 
 
-def check(fitted: Fitted, meant: Look, name: str) -> None:
-    """Raises `ImageRejected` (`unverified`) unless format, size and pixels read back as they were meant."""
+def check(fitted: Fitted, meant: Look, name: str, *, brightened: bool = False) -> None:
+    """Raises `ImageRejected` (`unverified`) unless format, size and pixels read back as they were meant.
+
+    `brightened`: since then the picture was made smaller by averages of its light.
+    """
     try:
         picture = _read_back(fitted)
     except (OSError, SyntaxError, ValueError, EOFError, jpeg.NotReadHere) as error:
@@ -43,7 +48,8 @@ def check(fitted: Fitted, meant: Look, name: str) -> None:
     # A picture that had to be made smaller once more has less in a cell: several are looked at as one.
     cell_px = min(fitted.size.width / columns, fitted.size.height / rows)
     together = max(1, round(_LEAST_CELL_PX / cell_px))
-    if float(np.abs(_averages(difference, together)).max()) > _MOST_DIFFERENCE:
+    most = _MOST_DIFFERENCE + (_MOST_BRIGHTENED if brightened else 0)
+    if float(np.abs(_averages(difference, together)).max()) > most:
         raise unverified(name, "other pixels")
 
 

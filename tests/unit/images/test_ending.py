@@ -26,6 +26,14 @@ def test_a_whole_file_is_not_cut_off_whatever_is_appended(write, sample):
 
 
 @pytest.mark.parametrize(
+    "sample", [sample for sample in SAMPLES if sample.format in ("AVIF", "HEIF")], ids=lambda one: one.id
+)
+def test_what_phones_append_to_the_boxes_is_no_box_that_is_cut_off(write, sample):
+    appended = b"/>\n</x:xmpmeta>\n" + bytes(range(200)) + b"SEFH" + bytes(12) + b"SEFT"
+    assert not cut_off(write, sample.make() + appended, sample.format)
+
+
+@pytest.mark.parametrize(
     ("sample", "share"),
     [
         pytest.param(sample, share, id=f"{sample.id}-{share}")

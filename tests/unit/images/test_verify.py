@@ -130,3 +130,11 @@ def test_alpha_and_lossless_pictures_are_read_back_as_pixels(mode, write):
 def test_half_a_webp_is_not_read_back():
     with pytest.raises(OSError, match="cannot be decoded"):
         webp.read_back(encode.webp(kit.photograph(200, 150), 90)[:-2000], from_afar=True)
+
+
+def test_averages_of_light_are_brighter_than_what_was_meant(made_fit):
+    stripes = np.zeros((700, 900, 3), np.uint8)
+    stripes[::2] = (255, 0, 0)
+    stripes[:, ::3] = (0, 0, 255)
+    payload = made_fit(kit.saved(Image.fromarray(stripes), "PNG"), max_bytes=400, light="linear")
+    assert payload.width_px < 900
