@@ -343,6 +343,8 @@ class QueuedSource:
     lane: Lane
     attempt: int
     """Attempts spent before this one."""
+    since: datetime | None = None
+    """When its turn came; of a renewal, when the id was made that it replaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

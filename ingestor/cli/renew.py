@@ -142,4 +142,5 @@ async def _entries(
         named = [entry for one in wanted for entry in await entries_named(settings, ledger, one)]
         return list({entry.content_id: entry for entry in named if entry.content_id is not None}.values())
     before = expires_within(SystemClock().now(), seconds_of("--within", within or ""))
-    return await distinct_ids(every(ledger, folder=folder, expires_before=before, has_live_id=True))
+    entries = await distinct_ids(every(ledger, folder=folder, expires_before=before, has_live_id=True))
+    return sorted(entries, key=lambda entry: entry.expires_at or before)

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from ingestor.engines.pausing import DiskPause
 from ingestor.errors import DiskFault, IngestorError
 from ingestor.model import Lane, Outcome, QueuedSource
+from ingestor.policy.forecast import ID_SECONDS
+from ingestor.policy.renewing import MARGIN_SECONDS
 from ingestor.ports import Clock, Ingest, Ledger, Observer
 
 LOOK_SECONDS = 1.0
@@ -25,8 +27,8 @@ class EmbeddedEngine:
     """Runs one flow for each path in line, at most `places` of a lane at once.
 
     Each lane has places of its own, so that a fresh drop never waits behind a backlog: who of them gets the next
-    token is the quota's decision. `ready` is the gate before the intake: it returns when new work is wanted, which
-    `is_ready` says at once where it is so.
+    token is the quota's decision. Renewals near their end have as many again. `ready` is the gate before the intake:
+    it returns when new work is wanted, which `is_ready` says at once where it is so.
     """
 
     def __init__(
@@ -141,10 +143,7 @@ class EmbeddedEngine:
         if self._pause.holds:
             return False
         for lane in Lane:
-            while self._free(lane) > 0 and not self._stopping:
-                if not self._waiting[lane] and not await self._look(lane):
-                    break
-                queued = self._waiting[lane].popleft()
+            while not self._stopping and (queued := await self._next(lane)) is not None:
                 if queued.source.key in self._running:
                     continue
                 self._running[queued.source.key] = lane
@@ -154,8 +153,22 @@ class EmbeddedEngine:
                 begun = True
         return begun
 
-    def _free(self, lane: Lane) -> int:
-        return self._places - sum(other is lane for other in self._running.values())
+    async def _next(self, lane: Lane) -> QueuedSource | None:
+        """The next of a lane, taken from those that were read ahead; None where there is none, or no place for it."""
+        taken = sum(other is lane for other in self._running.values())
+        if taken >= self._places * (2 if lane is Lane.RENEWAL else 1):
+            return None
+        if not self._waiting[lane] and not await self._look(lane):
+            return None
+        # Those before it may have hours left, and wait for tokens as long as there are fresh drops.
+        if taken >= self._places and not self._is_near_its_end(self._waiting[lane][0]):
+            return None
+        return self._waiting[lane].popleft()
+
+    def _is_near_its_end(self, renewal: QueuedSource) -> bool:
+        """Whether the id that it replaces ends within the margin that its successor is planned with."""
+        since = renewal.since or self._clock.now()
+        return (self._clock.now() - since).total_seconds() >= ID_SECONDS - MARGIN_SECONDS
 
     async def _look(self, lane: Lane) -> bool:
         """Read ahead in a lane; whether there is anything that does not run already."""
@@ -177,6 +190,8 @@ class EmbeddedEngine:
 
     def _look_everywhere(self) -> None:
         self._empty_until = dict.fromkeys(Lane, 0.0)
+        # Who comes to this lane may go before those that were read ahead.
+        self._waiting[Lane.RENEWAL].clear()
 
     async def _one(self, queued: QueuedSource) -> None:
         try:

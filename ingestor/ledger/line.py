@@ -29,6 +29,7 @@ from ingestor.ledger.statements import (
 )
 from ingestor.ledger.uploads import list_path, move_upload, upload_of
 from ingestor.model import ContentId, Event, Lane, Sighting, SourceFile, SourceState, State
+from ingestor.policy.forecast import ID_SECONDS
 from ingestor.policy.life_cycle import HAS_LIVE_ID
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -206,6 +207,7 @@ def want_renewal(
 
     One that is in line for it already joins `batch`: a run that died had put it there. One that waits for its own sake
     keeps its lane. Only paths in `folders` where given: nobody takes others from the line. False if no path is left.
+    Whoever's id ends first is first in line, however late it was put there.
     """
     upload = upload_of(connection, content_id)
     if upload.state not in _CAN_FOLLOW:
@@ -221,17 +223,26 @@ def want_renewal(
     )
     if row is None:
         return False
+    lane = row.lane if row.state == SourceState.WAITING else int(Lane.RENEWAL)
     changes = {
         "state": SourceState.WAITING,
-        "lane": row.lane if row.state == SourceState.WAITING else int(Lane.RENEWAL),
+        "lane": lane,
         "batch": batch,
         "attempt": 0,
-        "ready_at": now,
+        "ready_at": _beginning_of_life(upload, now) if lane == Lane.RENEWAL else now,
         "wanted_generation": upload.generation + 1,
         "changed_at": now,
     }
     SET_SOURCE.on(connection, {**this(row.folder, join_path(row.directory, row.name)), **changes})
     return True
+
+
+def _beginning_of_life(upload: Any, now: datetime) -> datetime:
+    """When the id was made, which orders renewals as their ends do, and is never ahead; now for one that has ended."""
+    if upload.expires_at is None or upload.expires_at <= now:
+        return now  # nothing is lost by waiting any more: those that can be saved go first
+    made_at: datetime = upload.expires_at - timedelta(seconds=ID_SECONDS)
+    return min(now, made_at)
 
 
 _WITHDRAW = update(sources).where(

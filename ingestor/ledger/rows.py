@@ -53,7 +53,9 @@ def queued_source(row: Any) -> QueuedSource:
         path=join_path(row.directory, row.name),
         identity=identity_of(row),
     )
-    return QueuedSource(source=source, context=row.context, lane=Lane(row.lane), attempt=row.attempt)
+    return QueuedSource(
+        source=source, context=row.context, lane=Lane(row.lane), attempt=row.attempt, since=row.ready_at
+    )
 
 
 def ledger_entry(row: Any) -> LedgerEntry:

@@ -30,7 +30,7 @@ NEWCOMER_RESERVE = 1.0
 ANSWERS_AVERAGED = 8
 """How many answers the time to an answer is averaged over."""
 
-_Waiter = tuple[int, int, "asyncio.Future[None]"]
+_Waiter = tuple[int, float, int, "asyncio.Future[None]"]
 
 
 class LocalQuota:
@@ -79,15 +79,16 @@ class LocalQuota:
     # -- Quota -------------------------------------------------------------------------------------
 
     async def acquire(self, lane: Lane, *, urgent_in: float = math.inf) -> None:
-        """Return when one token is ours; the lower lane is served first, then the earlier caller.
+        """Return when one token is ours; the lower lane goes first, then who is urgent sooner, then the earlier caller.
 
         Who still waits after `urgent_in` seconds goes before all others.
         """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._arrivals += 1
-        heapq.heappush(self._waiters, (int(lane), self._arrivals, turn))
+        urgent_at = self._clock.monotonic() + urgent_in
+        heapq.heappush(self._waiters, (int(lane), urgent_at, self._arrivals, turn))
         if urgent_in < math.inf:
-            heapq.heappush(self._urgent, (self._clock.monotonic() + urgent_in, self._arrivals, turn))
+            heapq.heappush(self._urgent, (urgent_at, self._arrivals, turn))
         self._serve()
         try:
             await turn
@@ -149,7 +150,7 @@ class LocalQuota:
             learned=self._is_learned,
             held_until=_instant(wall, bucket.held_until - now) if bucket.held_until > now else None,
             next_free_at=None if math.isinf(free_at) else _instant(wall, max(0.0, free_at - now)),
-            waiting=sum(not turn.done() for _, _, turn in self._waiters),
+            waiting=sum(not turn.done() for *_, turn in self._waiters),
             in_flight=len(self._unanswered),
             others_spending=self._taken_by_others(now),
         )
@@ -186,7 +187,7 @@ class LocalQuota:
         now = self._clock.monotonic()
         self._forget_lost(now)
         while self._waiters:
-            turn = self._waiters[0][2]
+            turn = self._waiters[0][-1]
             if turn.done():
                 heapq.heappop(self._waiters)
             elif self._free_at(now) <= now:

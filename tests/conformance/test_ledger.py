@@ -76,7 +76,7 @@ async def events(ledger: Ledger, path: str = "a/b.jpg") -> list[str]:
 
 A = sighting("a/b.jpg")
 B = sighting("a/c.jpg")
-ONE = content(1)
+ONE, TWO = content(1), content(2)
 
 
 # -- opening
@@ -728,6 +728,36 @@ async def test_an_id_that_has_expired_can_be_followed_by_another(ledger: Ledger,
     assert await ledger.want_renewal(ONE.content_id, None)
     assert (await ledger.enter(A.source, "c", ONE)).state is State.EXPIRED
     assert (await ledger.intend(ONE.content_id, "as-is")).generation == 1
+
+
+async def test_whose_id_ends_first_is_first_in_line_however_late_it_was_put_there(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    await walk.uploaded(A, ONE)
+    clock.advance(3600)
+    await walk.uploaded(B, TWO)
+    clock.advance(3600)
+    assert await ledger.want_renewal(TWO.content_id, None)
+    clock.advance(60)
+    assert await ledger.want_renewal(ONE.content_id, None)
+    first, second = await ledger.due(Lane.RENEWAL, 10)
+    assert [first.source.path, second.source.path] == ["a/b.jpg", "a/c.jpg"]
+    assert first.since is not None
+    assert second.since is not None
+    assert second.since - first.since == timedelta(hours=1)
+
+
+async def test_an_id_that_has_ended_waits_for_those_that_can_be_saved(
+    ledger: Ledger, walk: Walk, clock: FakeClock
+) -> None:
+    await walk.uploaded(A, ONE)
+    clock.advance(3600)
+    await walk.uploaded(B, TWO)
+    clock.advance(LIFETIME.total_seconds() - 60)
+    await ledger.expire()
+    assert await ledger.want_renewal(ONE.content_id, None)
+    assert await ledger.want_renewal(TWO.content_id, None)
+    assert [queued.source.path for queued in await ledger.due(Lane.RENEWAL, 10)] == ["a/c.jpg", "a/b.jpg"]
 
 
 async def test_a_content_without_an_id_is_not_renewed(ledger: Ledger, walk: Walk) -> None:

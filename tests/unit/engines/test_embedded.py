@@ -37,9 +37,10 @@ class Line:
         self.waiting: dict[str, tuple[QueuedSource, datetime]] = {}
         self.fault: Exception | None = None
 
-    def put(self, path: str, lane: Lane = Lane.FRESH, in_seconds: float = 0.0) -> None:
+    def put(self, path: str, lane: Lane = Lane.FRESH, in_seconds: float = 0.0, hours_left: float = 24.0) -> None:
         source = SourceFile(folder="f", root=Path("/f"), path=path, identity=IDENTITY)
-        queued = QueuedSource(source=source, context="", lane=lane, attempt=0)
+        since = self._clock.now() - timedelta(hours=24 - hours_left)
+        queued = QueuedSource(source=source, context="", lane=lane, attempt=0, since=since)
         self.waiting[path] = (queued, self._clock.now() + timedelta(seconds=in_seconds))
 
     async def due(
@@ -48,7 +49,8 @@ class Line:
         if self.fault:
             raise self.fault
         now = self._clock.now()
-        return [queued for queued, at in self.waiting.values() if queued.lane is lane and at <= now][:limit]
+        due = [queued for queued, at in self.waiting.values() if queued.lane is lane and at <= now]
+        return sorted(due, key=lambda queued: queued.since or now)[:limit]
 
     async def next_ready_at(self, batch: str | None = None, folders: Sequence[str] | None = None) -> datetime | None:
         return min((at for _, at in self.waiting.values()), default=None)
@@ -243,3 +245,24 @@ async def test_a_path_that_ends_while_the_line_is_asked_for_is_not_begun_again(
         slow.put(f"{number}")
     await run_until_empty(engine_of(clock, slow, flow), slow, clock)
     assert sorted(flow.ended) == [str(number) for number in range(6)]
+
+
+async def test_a_renewal_near_its_end_never_waits_behind_those_that_have_hours_left(
+    clock: FakeClock, line: Line, flow: Flow
+) -> None:
+    engine = engine_of(clock, line, flow)
+    for number in range(9):
+        line.put(f"{number}", Lane.RENEWAL, hours_left=20.0 + number)
+    running = asyncio.create_task(engine.run())
+    await clock.sleep(0.5)
+    line.put("near", Lane.RENEWAL, hours_left=0.4)
+    line.put("nearly", Lane.RENEWAL, hours_left=3.0)
+    engine.wake()
+    await clock.sleep(0.1)
+    assert flow.inside[Lane.RENEWAL] == 3
+    while line.waiting:
+        await clock.sleep(0.1)
+    engine.stop()
+    await running
+    assert flow.ended[:4] == ["0", "1", "near", "nearly"]
+    assert flow.most[Lane.RENEWAL] == 3

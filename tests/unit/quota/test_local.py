@@ -107,6 +107,20 @@ async def test_lower_lanes_go_first_then_whoever_came_first() -> None:
     assert order == ["fresh", "renewal", "old 1", "old 2"]
 
 
+async def test_within_a_lane_who_is_urgent_sooner_goes_first() -> None:
+    kit = Kit()
+    await kit.spend(0)
+    order: list[float] = []
+
+    async def ask(urgent_in: float) -> None:
+        await kit.quota.acquire(Lane.RENEWAL, urgent_in=urgent_in)
+        order.append(urgent_in)
+        kit.quota.observe(RateHeaders())
+
+    await asyncio.gather(*(ask(hours * 3600) for hours in (20.0, 10.0, 15.0)))
+    assert order == [10 * 3600, 15 * 3600, 20 * 3600]
+
+
 async def test_a_fresh_drop_goes_at_once_whatever_the_backlog() -> None:
     kit = Kit()
     await kit.spend(0)
