@@ -451,6 +451,15 @@ def avif_with(image: Image.Image, *properties: bytes) -> bytes:
     return bytes(found)
 
 
+def avif_behind(data: bytes, filling: int) -> bytes:
+    """The same AVIF of a still picture with a box of so many bytes before all that tells of it."""
+    at, where_the_pixels_are = data.index(b"meta") - 4, data.index(b"iloc") + 18
+    (offset,) = struct.unpack_from(">I", data, where_the_pixels_are)
+    moved = struct.pack(">I", offset + 8 + filling)
+    rest = data[at:where_the_pixels_are] + moved + data[where_the_pixels_are + 4 :]
+    return data[:at] + struct.pack(">I4s", 8 + filling, b"free") + bytes(filling) + rest
+
+
 def clap(*told: int) -> bytes:
     """The box of a clean aperture: width, height, and how far its middle is off, each a fraction."""
     return struct.pack(">I4s4IiIiI", 40, b"clap", *told)

@@ -46,6 +46,7 @@ _UNSUPPORTED = (
     "unknown mode",
     "unknown raw mode",
     "unknown pcx mode",
+    "unrecognized image mode",
     "unknown data organization",
     # Said of files that are such by their first bytes.
     "not a ppm file",

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from ingestor.images.kinds import boxes, chunks, dib
+from ingestor.images.kinds import boxes, chunks, dib, iso_media
 from ingestor.images.kinds.jpeg_markers import APP2, MPF, Walk, end_of_picture
 from ingestor.images.kinds.tiff_directories import Layout, layout_of, number
 from ingestor.images.source import Source
@@ -138,6 +138,20 @@ def _iso_media(source: Source) -> bool:
     return end != source.size_bytes
 
 
+def _heif(source: Source) -> bool:
+    """Whether a part of a picture is missing; phones append what they like behind the boxes."""
+    if not _iso_media(source):
+        return False
+    data = source.whole()
+    try:
+        ends = [end for _, end in iso_media.coded_extents(data)]
+        # What moves has more pictures than the items that are told of.
+        moves = any(box.kind == b"moov" for box in boxes.of(source.at, 0, len(data)))
+    except (struct.error, ValueError, IndexError):
+        return True
+    return moves or not ends or max(ends) > len(data)
+
+
 def _tiff(source: Source) -> bool:
     """Whether a page's directory, or anything of it that decoding needs, lies beyond the end."""
     layout = layout_of(source)
@@ -189,8 +203,8 @@ _ENDS: Mapping[str, Callable[[Source], bool]] = MappingProxyType(
         "WEBP": _riff,
         "GIF": _gif,
         "BMP": _bmp,
-        "AVIF": _iso_media,
-        "HEIF": _iso_media,
+        "AVIF": _heif,
+        "HEIF": _heif,
         "TIFF": _tiff,
         "JPEG2000": _jpeg2000,
         "QOI": _qoi,

@@ -16,7 +16,7 @@ from PIL import features
 from ingestor.policy.formats import Format
 from ingestor.ports import NormaliseRules
 
-RECIPE = 6
+RECIPE = 7
 """Counts up whenever this package would make other bytes with the same libraries and rules."""
 
 _SHAPING = ("longest_side_px", "max_bytes", "orientation", "webp_quality", "metadata")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from PIL import Image
 from ingestor.errors import ImageRejected
 from ingestor.images import attached, damage, exif, style
 from ingestor.images.header import Header, Undecoded
-from ingestor.images.kinds import KindNotRead, jp2_boxes, jpeg, jpeg_markers
+from ingestor.images.kinds import KindNotRead, chunks, iso_media, jp2_boxes, jpeg, jpeg_markers
 from ingestor.images.kinds.jpeg_markers import Walk
 from ingestor.images.source import Source
 from ingestor.images.style import JpegStyle
@@ -189,12 +190,16 @@ def _told_by_tiff(picture: Image.Image) -> int:
 
 
 def _code_points(source: Source, row: Format) -> tuple[int, int] | None:
-    head = source.head
-    if row.name == "PNG" and (at := head.find(b"\0\0\0\x04cICP")) > 0 and at + 10 <= len(head):
-        return head[at + 8], head[at + 9]
-    if row.name in ("AVIF", "HEIF") and (at := head.find(b"colrnclx")) > 0 and at + 12 <= len(head):
-        primaries, transfer = struct.unpack_from(">2H", head, at + 8)
-        return primaries, transfer
+    if row.name == "PNG":
+        for chunk in itertools.takewhile(lambda chunk: chunk.kind != b"IDAT", chunks.of_png_file(source)):
+            told = source.at(chunk.begin, 2) if chunk.kind == b"cICP" else b""
+            if len(told) == 2:
+                return told[0], told[1]
+    if row.name in ("AVIF", "HEIF"):
+        described = iso_media.described(source)
+        if (at := described.find(b"colrnclx")) > 0 and at + 12 <= len(described):
+            primaries, transfer = struct.unpack_from(">2H", described, at + 8)
+            return primaries, transfer
     return None
 
 

@@ -59,6 +59,7 @@ _FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"FLIF", "a FLIF file", "export it as PNG, JPEG or WebP"),
     (6, b"HEAPCCDR", "a camera raw file", "develop it and export a JPEG"),
     (0, b"\0MRM", "a camera raw file", "develop it and export a JPEG"),
+    (8, b"CR\x02", "a camera raw file", "develop it and export a JPEG"),
     (0, b"/* XPM */", "an XPM icon", "export it as PNG"),
     (0, b"! XPM2", "an XPM icon", "export it as PNG"),
     (0, b"SIMPLE  =", "a FITS file", "export its picture as PNG or TIFF"),
@@ -121,7 +122,7 @@ def _agrees(name: str, head: bytes) -> bool:
         case "JPEG":
             return not _is_jpeg_ls(head)
         case "TIFF":
-            return not head.startswith(_DICOM, _DICOM_AT)
+            return not head.startswith(_DICOM, _DICOM_AT) and not head.startswith(b"CR\x02", 8)
         case "ICO" | "CUR":
             return head[4:6] not in (b"\0\0", b"")
         case _:

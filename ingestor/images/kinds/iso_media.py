@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from ingestor.images.kinds import boxes
 from ingestor.images.kinds.boxes import At, Box
+from ingestor.images.source import Source
 
 _CODED = frozenset({b"hvc1", b"av01", b"avc1"})
 """Kinds of items whose coders never write many zeros in a row: HEVC, AV1, H.264."""
+_MOST_DESCRIBED_BYTES = 1_000_000
 
 
 def coded_extents(data: bytes) -> Iterator[tuple[int, int]]:
@@ -31,6 +33,17 @@ def coded_extents(data: bytes) -> Iterator[tuple[int, int]]:
         elif item in coded and method == 1 and own_data is not None:
             begin += own_data.begin
             yield begin, begin + length if length else own_data.end
+
+
+def described(source: Source) -> bytes:
+    """What the file tells of its pictures, wherever that stands: some phones put the pictures first."""
+    try:
+        for box in boxes.of(source.at, 0, source.size_bytes):
+            if box.kind in (b"meta", b"moov"):
+                return source.at(box.begin, min(box.end - box.begin, _MOST_DESCRIBED_BYTES))
+    except (struct.error, ValueError):
+        pass  # what is broken tells nothing
+    return b""
 
 
 def _reader(data: bytes) -> At:

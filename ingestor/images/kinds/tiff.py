@@ -30,6 +30,8 @@ from ingestor.images.pixels.curves import STEPS_MAY_SHOW, Curves, of_profile
 
 _BIG_TIFF_OF_BIG_ENDIANS = b"MM\x00\x2b"
 _DNG_VERSION, _NEW_SUBFILE_TYPE, _REDUCED = 50706, 254, 1
+_SUB_DIRECTORIES = 330
+"""SubIFDs: where cameras have the picture whose previews are the pages."""
 """Tags; and of the second the bit of a smaller copy of another page."""
 _MOST_THUMBNAILS = 16
 _WEBP = 50001
@@ -83,6 +85,8 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
                     raise EOFError
                 self.seek(len(passed))
             except EOFError:
+                if _SUB_DIRECTORIES in self.tag_v2:
+                    raise KindNotRead("raw pictures of cameras") from None
                 self.seek(passed.index(max(passed)))
                 return
 

@@ -34,6 +34,8 @@ def told(write, name: str, error: Exception) -> ImageRejected | SourceNotReady:
         ("PPM", ValueError("Reached EOF while reading header: unexpected end of file"), "truncated"),
         ("PSD", OSError("unknown mode"), "unsupported"),
         ("PSD", NotImplementedError("DXT7"), "unsupported"),
+        ("PSD", OSError("unknown PCX mode"), "unsupported"),
+        ("PSD", SyntaxError("unrecognized image mode"), "unsupported"),
         ("JPEG", SyntaxError("bad quantization table marker"), "corrupt"),
         ("PPM", UnidentifiedImageError("cannot identify image file"), "corrupt"),
         ("PPM", IndexError("tuple index out of range"), "corrupt"),

@@ -33,6 +33,14 @@ def test_what_phones_append_to_the_boxes_is_no_box_that_is_cut_off(write, sample
     assert not cut_off(write, sample.make() + appended, sample.format)
 
 
+@pytest.mark.parametrize("appended", [b"/>\n", b"\r\n", bytes(3), b"a note of some program", bytes(range(7, 250))])
+@pytest.mark.parametrize("name", ["AVIF", "HEIF"])
+def test_a_still_picture_of_which_no_part_is_missing_is_whole_whatever_is_behind_it(write, name, appended):
+    data = kit.saved(kit.quarters(), "AVIF") if name == "AVIF" else kit.heic()
+    assert not cut_off(write, data + appended, name)
+    assert cut_off(write, data[:-9], name)
+
+
 @pytest.mark.parametrize(
     ("sample", "share"),
     [

@@ -100,6 +100,7 @@ PICTURES = {
     "BLP1": (b"BLP1\1\0\0\0", "BLP"),
     "BLP2": (b"BLP2\1\0\0\0", "BLP"),
     "MRW": (b"\0MRM\0\0\x10\0", "camera raw"),
+    "CR2": (b"II*\0\x10\0\0\0CR\2\0", "camera raw"),
     "CRW": (b"II\x1a\0\0\0HEAPCCDR", "camera raw"),
 }
 

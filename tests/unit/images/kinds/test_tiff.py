@@ -229,6 +229,7 @@ def test_a_smaller_copy_is_not_taken_for_the_picture(made_fit, first, second, si
     [
         (b"MM\0\x2b\0\x08\0\0" + bytes(100), "big-endian"),
         (kit.tiff(kit.rgb_samples().astype(np.uint8), 2, more=[(50706, 1)]), "DNG"),
+        (kit.tiff(kit.rgb_samples().astype(np.uint8), 2, more=[(254, 1), (330, 8)]), "raw pictures of cameras"),
         (kit.tiff(kit.rgb_samples().astype(np.uint8), 2, packed=34712), "compression 34712"),
         (kit.tiff(kit.rgb_samples().astype(np.uint8), 2, packed=50001), "compression 50001"),
         (kit.tiff(np.zeros((48, 64, 13), np.uint8), 1), "13 channels"),
@@ -239,6 +240,7 @@ def test_a_smaller_copy_is_not_taken_for_the_picture(made_fit, first, second, si
     ids=[
         "BigTIFF in big-endian order",
         "DNG",
+        "previews of a raw picture",
         "JPEG 2000 inside",
         "WebP inside",
         "many channels",

@@ -69,7 +69,8 @@ def test_a_wide_gamut_is_converted_to_srgb_where_pixels_are_written(made_fit, na
 )
 def test_colours_told_by_code_points_come_out_as_they_are_meant(made_fit, primaries, transfer, colours, gamma):
     stored = np.asarray(patches())
-    told = [kit.png_chunk(b"cICP", bytes([primaries, transfer, 0, 1])), kit.png_chunk(b"eXIf", kit.exif(3))]
+    text = kit.png_chunk(b"tEXt", b"Comment\0" + b"a" * 5000)
+    told = [text, kit.png_chunk(b"cICP", bytes([primaries, transfer, 0, 1])), kit.png_chunk(b"eXIf", kit.exif(3))]
     payload = made_fit(kit.png(stored, 8, 2, chunks=told))
     assert payload.normalised == ("turned", "colour")
     assert payload.warnings == ()
@@ -78,9 +79,10 @@ def test_colours_told_by_code_points_come_out_as_they_are_meant(made_fit, primar
     assert np.abs(middles(stored.astype(float)) - meant).max() > 12
 
 
-def test_an_avif_whose_code_points_say_display_p3_is_shown_so(made_fit):
+@pytest.mark.parametrize("before", [0, 5000])
+def test_an_avif_whose_code_points_say_display_p3_is_shown_so(made_fit, before):
     stored = patches()
-    data = kit.saved(stored, "AVIF", quality=95)
+    data = kit.avif_behind(kit.saved(stored, "AVIF", quality=95), before)
     at = data.index(b"colrnclx") + 8
     payload = made_fit(data[:at] + (12).to_bytes(2, "big") + data[at + 2 :], webp_quality=95)
     meant = middles(by_hand(np.asarray(stored).astype(float), kit.DISPLAY_P3, None))
