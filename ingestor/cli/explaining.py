@@ -96,7 +96,7 @@ def _image(
         "message": entry.message,
         "request_id": entry.request_id,
         "attempts": entry.attempt,
-        "next_attempt_at": rfc3339(max(entry.ready_at, entry.changed_at)) if waits else None,
+        "next_attempt_at": rfc3339(entry.ready_at) if waits else None,
         "found_at": rfc3339(entry.found_at),
         "changed_at": rfc3339(entry.changed_at),
         "sha256": entry.digest,

@@ -143,4 +143,5 @@ async def _entries(
         return list({entry.content_id: entry for entry in named if entry.content_id is not None}.values())
     before = expires_within(SystemClock().now(), seconds_of("--within", within or ""))
     entries = await distinct_ids(every(ledger, folder=folder, expires_before=before, has_live_id=True))
+    # One process goes by the ends anyway; machines that share a ledger take jobs in the order in which they were made.
     return sorted(entries, key=lambda entry: entry.expires_at or before)

@@ -18,6 +18,9 @@ from ingestor.model import ContentId, HistoryEntry, Lane, LedgerEntry, SourceSta
 STATES = ("waiting", "sending", "renewing", "live", "expired", "purged", "quarantined", "vanished")
 """Where a path may stand, as operators see it."""
 
+_TURN_AT = case((sources.c.ready_at > sources.c.changed_at, sources.c.ready_at), else_=sources.c.changed_at)
+"""Of a path that waits: `ready_at` of a renewal is earlier than that, since it tells whose turn is first."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
@@ -138,7 +141,7 @@ def _by_uploads(now: datetime) -> Select[Any]:
                 for name, until in _soon(now).items()
             ),
             func.min(case((is_good, uploads.c.expires_at))).label("next_expiry_at"),
-            func.min(case((waits, sources.c.ready_at))).label("next_attempt_at"),
+            func.min(case((waits, _TURN_AT))).label("next_attempt_at"),
         )
         .select_from(sources.outerjoin(uploads, uploads.c.content_id == sources.c.content_id))
         .group_by(shown)

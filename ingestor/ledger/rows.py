@@ -71,7 +71,8 @@ def ledger_entry(row: Any) -> LedgerEntry:
         awaits_renewal=in_line and row.u_state is not None and row.wanted_generation > row.u_generation,
         identity=identity_of(row),
         attempt=row.attempt,
-        ready_at=row.ready_at,
+        # Of a renewal the column is earlier, to tell whose turn is first: it was not in line then.
+        ready_at=max(row.ready_at, row.changed_at),
         found_at=row.found_at,
         changed_at=row.changed_at,
         reason=row.reason,

@@ -745,6 +745,8 @@ async def test_whose_id_ends_first_is_first_in_line_however_late_it_was_put_ther
     assert first.since is not None
     assert second.since is not None
     assert second.since - first.since == timedelta(hours=1)
+    told = {entry.path: entry.ready_at for entry in await ledger.entries()}
+    assert told == {"a/c.jpg": clock.now() - timedelta(seconds=60), "a/b.jpg": clock.now()}
 
 
 async def test_an_id_that_has_ended_waits_for_those_that_can_be_saved(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,9 @@ from ingestor.ports import NormaliseRules
 from tests import image_kit as kit
 
 
-def header_of(write, data: bytes, **rules: object) -> Header:
+def header_of(write, data: bytes, **rules: Any) -> Header:
     with opened(write(data, "image.tga"), 10**9) as source:
-        return read_header.read(source, format_of(source), NormaliseRules(**rules))[0]  # type: ignore[arg-type]
+        return read_header.read(source, format_of(source), NormaliseRules(**rules))[0]
 
 
 @pytest.mark.parametrize("sample", kit.SAMPLES, ids=lambda sample: sample.id)
