@@ -10,13 +10,14 @@ import json
 from importlib import metadata
 
 import PIL
+import pyvips
 import simplejpeg
 from PIL import features
 
 from ingestor.policy.formats import Format
 from ingestor.ports import NormaliseRules
 
-RECIPE = 7
+RECIPE = 8
 """Counts up whenever this package would make other bytes with the same libraries and rules."""
 
 _SHAPING = ("longest_side_px", "max_bytes", "orientation", "webp_quality", "metadata")
@@ -26,7 +27,7 @@ _ENCODERS = {"JPEG": "libjpeg_turbo", "PNG": "zlib", "WEBP": "webp"}
 
 
 def profile(row: Format, written_as: str, rules: NormaliseRules) -> str:
-    """Like `webp-1.6.0/jpeg-3.2.0/pillow-13.0.0/lcms-2.19/simplejpeg-1.9.0/1/5f0c...`."""
+    """Like `webp-1.6.0/jpeg-3.2.0/pillow-13.0.0/lcms-2.19/simplejpeg-1.9.0/vips-8.18.7/8/5f0c...`."""
     settings = {name: getattr(rules, name) for name in _SHAPING}
     if rules.light != "encoded":
         # Left out otherwise, so that keys from before there was a choice stay what they are.
@@ -37,6 +38,7 @@ def profile(row: Format, written_as: str, rules: NormaliseRules) -> str:
         f"pillow-{PIL.__version__}",
         f"lcms-{_version('littlecms2')}",
         f"simplejpeg-{simplejpeg.__version__}",
+        f"vips-{'.'.join(str(pyvips.version(part)) for part in range(3))}",
         *([f"openjpeg-{metadata.version('pylibjpeg-openjpeg')}"] if row.name == "JPEG2000" else []),
         str(RECIPE),
         hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from PIL import Image
 
@@ -9,11 +11,10 @@ from ingestor.images.pixels import resample
 from ingestor.images.pixels.samples import Picture, Samples
 from ingestor.policy.sizing import Size
 
-REDUCING_GAP = 3.0
-"""Averages whole pixels first where more than three times too many remain for Lanczos: no difference is seen."""
-
-LINEAR_REDUCING_GAP = 64.0
-"""In light nothing is averaged first as it is stored, but where buffers would become too large."""
+_WIDEST = 4.5
+"""Averages whole pixels first where more of them would become one: libvips' weights of 8 bits add up exactly to 5."""
+_WIDEST_IN_LIGHT = 64.0
+"""In light nothing is averaged first as it is stored, but where it would take too long."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -38,8 +39,8 @@ def resized(
     width, height = shown or picture.size
     if isinstance(picture, Image.Image) and picture.size == (box.width, box.height) == (width, height):
         return picture
-    gap = REDUCING_GAP if light == "encoded" else LINEAR_REDUCING_GAP
-    factors = (max(1, int(width / box.width / gap)), max(1, int(height / box.height / gap)))
+    widest = _WIDEST if light == "encoded" else _WIDEST_IN_LIGHT
+    factors = (math.ceil(width / box.width / widest), math.ceil(height / box.height / widest))
     if factors != (1, 1):
         picture = (picture.image() if isinstance(picture, Samples) else picture).reduce(factors)
     return resample.resampled(_source(picture, (width / factors[0], height / factors[1])), box, light)
@@ -51,15 +52,12 @@ def _source(picture: Picture, shown: tuple[float, float]) -> resample.Source:
     if isinstance(picture, Samples):
         return resample.Source(rows=picture.rows, mode=mode, size=size, shown=shown, let_go=picture.let_go)
 
-    def rows(first: int, last: int) -> np.ndarray:
+    def rows(first: int, last: int) -> bytes | np.ndarray:
         part = picture.crop((0, first, size.width, last))
-        if mode == "RGB":
-            # As it stands in Pillow's memory, of which each pixel takes four bytes: leaving one out takes much longer.
-            return np.frombuffer(part.tobytes("raw", "RGBX"), np.uint8).reshape(last - first, size.width, 4)
         if mode == "LAB":
             # Channel by channel, as Pillow counts with them: as a whole it gives a and b out signed.
             return np.stack([np.asarray(channel) for channel in part.split()], axis=-1)
-        return np.asarray(part).reshape(last - first, size.width, -1)
+        return part.tobytes("raw", mode)
 
     return resample.Source(rows=rows, mode=mode, size=size, shown=shown)
 

@@ -99,12 +99,13 @@ def test_how_the_work_is_divided_changes_no_pixel(monkeypatch, mode, light):
     box = Size(301, 203)
     whole = shape.resized(image, box, light=light).tobytes()
     monkeypatch.setattr(resample, "_BAND_PIXELS", 301 * 32)
-    monkeypatch.setattr(resample, "_BUFFER_SAMPLES", 700 * 3 * 5)
+    monkeypatch.setattr(resample, "_STEP_BYTES", 700 * 4 * 9)
     assert shape.resized(image, box, light=light).tobytes() == whole
 
 
 def test_rows_are_given_back_as_they_are_used_up(monkeypatch):
     monkeypatch.setattr(resample, "_BAND_PIXELS", 301 * 32)
+    monkeypatch.setattr(resample, "_STEP_BYTES", 700 * 3 * 32)
     pixels = np.asarray(kit.photograph(700, 470)).copy()
     meant = shape.resized(Image.fromarray(pixels), Size(301, 203)).tobytes()
     samples, left = Samples("RGB", pixels), []
@@ -112,7 +113,7 @@ def test_rows_are_given_back_as_they_are_used_up(monkeypatch):
     monkeypatch.setattr(samples, "let_go", lambda first: (left.append(first), let_go(first)))
     assert shape.resized(samples, Size(301, 203)).tobytes() == meant
     assert left == sorted(left, reverse=True)
-    assert len(left) == 4
+    assert len(left) == 7
     assert left[-1] == 0
 
 
@@ -123,18 +124,26 @@ def test_samples_that_are_averaged_first_give_the_same_picture(mode):
     assert shape.resized(Samples(mode, pixels), box).tobytes() == shape.resized(image, box).tobytes()
 
 
-def test_no_sum_can_leave_the_numbers_that_floats_hold_exactly():
-    largest = 0.0
-    for size, wanted in ((4500, 4096), (4000, 1333), (700, 699), (9000, 97)):
-        whole = resample._blocks(size, size, wanted, 16, one=1024)
-        for block in whole:
-            assert (block.weights.sum(axis=0) == 1024).all()
-            assert (block.weights == np.rint(block.weights)).all()
-            largest = max(largest, float(np.abs(block.weights).sum(axis=0).max()))
-        for one in (32, 1, 1 / 32):
-            scaled = resample._blocks(size, size, wanted, 16, one=one)
-            assert all((a.weights * (1024 / one) == b.weights).all() for a, b in zip(scaled, whole, strict=True))
-    assert 255 * 32 * largest < 1 << 24
+@pytest.mark.parametrize("shrink", [1.01, 1.5, 2.3, 3.7, 4.4, 4.5, 4.51, 8.9, 9.1])
+def test_every_flat_colour_stays_what_it_is(shrink):
+    size, colours = (round(30 * shrink), round(20 * shrink)), np.arange(256)
+    for low, middle, high in (*colours[:255].reshape(-1, 3), (253, 254, 255)):
+        image = Image.new("RGB", size, (low, middle, high))
+        assert shape.resized(image, Size(30, 20)).getextrema() == ((low, low), (middle, middle), (high, high))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_last_column_or_row_can_stand_for_less_than_a_pixel(mode):
+    image, box, shown = kit.photograph(701, 471), Size(301, 203), (700.375, 470.75)
+    image.putalpha(255)
+    meant = []
+    for channel in image.convert(mode).split():
+        floats = Image.fromarray(np.asarray(channel, np.float32))
+        meant.append(np.asarray(floats.resize((301, 203), Image.Resampling.LANCZOS, (0, 0, *shown))))
+    found = shape.resized(image.convert(mode), box, shown).split()
+    assert len(found) == len(meant)
+    for channel, floats in zip(found, meant, strict=True):
+        assert np.abs(np.asarray(channel) - floats.clip(0, 255)).max() <= 4
 
 
 def test_inks_are_averaged_as_they_are_stored():
