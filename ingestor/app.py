@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestor import __version__
 from ingestor.files_api import ApiKey, Breaker, HttpFilesApi, ResilientFilesApi, Timeouts
-from ingestor.images import ImagePool, clear_spool
+from ingestor.images.workers.pool import ImagePool, clear_spool
 from ingestor.observe.cleaning import redact
 from ingestor.pipeline import Tools
 from ingestor.ports import Clock, Ledger, NormaliseRules, Observer

@@ -14,7 +14,7 @@ from ingestor.cli.exits import Exit
 from ingestor.cli.finding import Finding, good, warning, wrong
 from ingestor.cli.reading import holder, ledger_if_any
 from ingestor.errors import EnvironmentFault, ImageWorkerLost, LedgerError, Problem
-from ingestor.images import ImagePool
+from ingestor.images.workers.pool import ImagePool
 from ingestor.settings import Settings, survey
 
 

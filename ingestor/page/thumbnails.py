@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingestor.errors import EnvironmentFault, ImageRejected, ImageWorkerLost, SourceNotReady
-from ingestor.images import ImagePool
+from ingestor.images.workers.pool import ImagePool
 from ingestor.ports import Clock, NormaliseRules
 
 SIDE_PX = 320

@@ -20,11 +20,11 @@ import PIL
 import simplejpeg
 from PIL import Image
 
-from ingestor.images import ImagePool
 from ingestor.images.attached import Attached
 from ingestor.images.fitting import Limits, as_webp
 from ingestor.images.kinds import jpeg
 from ingestor.images.kinds.jpeg_markers import Walk
+from ingestor.images.workers.pool import ImagePool
 from ingestor.ports import NormaliseRules
 from tests import image_kit as kit
 from tests.benchmarks.peers import Cost, Sharp, Vips

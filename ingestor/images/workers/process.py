@@ -14,6 +14,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import ingestor
 from ingestor.disk.programs import ENVIRONMENT
 from ingestor.images.workers import wire
 from ingestor.images.workers.confine import hide_from_workers
@@ -197,7 +198,7 @@ def _launch(
     Not from a helper thread: the kernel ties "dies with its parent" to the thread that started the process.
     """
     path = [entry_ for entry_ in sys.path if entry_]
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(Path(ingestor.__file__).resolve().parents[1])
     settings = {"rules": asdict(rules), "memory_bytes": memory_bytes, "spool": spool and wire.path_to_text(spool)}
     launch = _LAUNCH.format(path=[root, *path], entry=entry)
     hide_from_workers()

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.images import ImagePool, normalise, read_header
+from ingestor.images import normalise, read_header
 from ingestor.images.source import Source
+from ingestor.images.workers.pool import ImagePool
 from ingestor.ports import NormaliseRules
 from tests import image_kit as kit
 

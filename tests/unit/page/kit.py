@@ -11,7 +11,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 
 from ingestor.files_api import BreakerStatus
-from ingestor.images import ImagePool
+from ingestor.images.workers.pool import ImagePool
 from ingestor.ledger import SqliteBrowser, SqliteLedger
 from ingestor.observe.metrics import Metrics
 from ingestor.observe.recent import Recent

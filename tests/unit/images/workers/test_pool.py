@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from ingestor.errors import DiskFault, ImageRejected, ImageWorkerLost, SourceNotReady
-from ingestor.images import ImagePool, clear_spool
 from ingestor.images.workers import process
-from ingestor.images.workers.pool import AT_WORK, SPOOL_PREFIX
+from ingestor.images.workers.pool import AT_WORK, SPOOL_PREFIX, ImagePool, clear_spool
 from ingestor.images.workers.process import WorkerProcess
 from ingestor.ports import NormaliseRules
 from tests import image_kit as kit
