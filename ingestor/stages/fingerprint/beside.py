@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import subprocess
+from typing import cast
 
 from ingestor.disk import not_ready
 from ingestor.disk.programs import ENVIRONMENT, command
@@ -121,8 +122,8 @@ class _Program(asyncio.Protocol):
     # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Loops other than asyncio's own have transports of other classes.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         data = self._rest + data
