@@ -280,7 +280,7 @@ def tiff(
     predictor: int = 1,
     tile: int = 0,
     rows: int = 0,
-    more: Iterable[tuple[int, int]] = (),
+    more: Iterable[tuple[int, int | tuple[int, ...]]] = (),
 ) -> bytes:
     """A TIFF of `samples` (height, width, channels). `kind` is SampleFormat: 1 unsigned, 3 float.
 
@@ -301,7 +301,7 @@ def tiff(
         for left in range(0, width, tile or width)
     ]
     strips = [_tiff_packed(_tiff_predicted(part, predictor), packed) for part in parts]
-    tags = [*more, *([(317, predictor)] if predictor != 1 else [])]
+    tags: list[tuple[int, int | tuple[int, ...]]] = [*more, *([(317, predictor)] if predictor != 1 else [])]
     tags += [(322, tile), (323, tile)] if tile else [(278, rows)]
     count = 10 + len(tags)
     extra_at = 8 + 2 + 12 * count + 4
@@ -332,7 +332,10 @@ def tiff(
         entry(325 if tile else 279, "I", [len(strip) for strip in strips]),
         entry(284, "H", [planar]),
         entry(339, "H", [kind] * channels),
-        *(entry(tag, "I" if tag == 278 else "H", [value]) for tag, value in tags),
+        *(
+            entry(tag, "I" if tag == 278 else "H", [value] if isinstance(value, int) else list(value))
+            for tag, value in tags
+        ),
     ]
     entries.sort(key=lambda entry: struct.unpack(order + "H", entry[:2]))
     mark = b"II*\0" if order == "<" else b"MM\0*"

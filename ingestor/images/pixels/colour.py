@@ -23,6 +23,7 @@ _INTEGER_RANGES = tuple((1 << bits) - 1 for bits in (16, 24, 31, 32))
 _WHITE_IS_ZERO = 0
 """Of a TIFF's PhotometricInterpretation."""
 _GDAL_NODATA = 42113
+_APPROXIMATE = "CMYK without a usable colour profile: its colours are approximate"
 _NEARLY = 1e-5
 """How far from it a float may be that stands for no measurement: it is told in decimal digits, often few."""
 
@@ -210,16 +211,31 @@ def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list
         try:
             return _by_profile(image, icc)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-            odd.append(f"the colour profile cannot be used and was left out ({error})")
+            odd.append(_left_out(error))
     if image.mode == "LAB":
         return _transformed(image, ImageCms.createProfile("LAB")), True, odd
     if image.mode == "CMYK":
-        odd.append("CMYK without a usable colour profile: its colours are approximate")
+        odd.append(_APPROXIMATE)
     if image.mode not in ("L", "RGB", "RGBX", "RGBA"):
         return image.convert("RGB"), True, odd
     if (gamma := curves.own_gamma(header)) is not None:
         return _by_gamma(image, gamma), True, odd
     return image, False, odd
+
+
+def inks_in_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, list[str]]:
+    """CMYK in sRGB, and warnings: before anything else is done where there is alpha too, for which CMYK has no room."""
+    odd = []
+    if icc:
+        try:
+            return _by_profile(image, icc)[0], []
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+            odd.append(_left_out(error))
+    return image.convert("RGB"), [*odd, _APPROXIMATE]
+
+
+def _left_out(error: Exception) -> str:
+    return f"the colour profile cannot be used and was left out ({error})"
 
 
 def _not_converted(primaries: int, transfer: int) -> str:
