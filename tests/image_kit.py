@@ -111,6 +111,18 @@ def exif(orientation: int | None = None, *, make: str | None = None, order: str 
     return mark + body + tail
 
 
+def camera_exif(
+    *, index: str | None = "R03", space: int | None = 65535, orientation: int = 1, order: str = ">"
+) -> bytes:
+    """As cameras tell of colours, and who took the picture; without a prefix. None for what is not told."""
+    told = Image.Exif()
+    told.endian = order
+    told[0x0112], told[0x013B] = orientation, "SECRETNAME"
+    inner: dict[int, object] = {} if space is None else {0xA001: space}
+    told[0x8769] = inner if index is None else {**inner, 0xA005: {1: index}}
+    return told.tobytes().removeprefix(b"Exif\0\0")
+
+
 XMP = (
     b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
     b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '

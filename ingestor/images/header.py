@@ -32,6 +32,8 @@ class Header:
     """Of a PNG that tells one, and no better description of its colours."""
     code_points: tuple[int, int] | None
     """Colour primaries and transfer of a PNG, AVIF or HEIC that tells them so (ITU-T H.273)."""
+    is_adobe_rgb: bool
+    """A JPEG whose EXIF say so, and that has no profile: cameras write them."""
     attached: Attached
 
 

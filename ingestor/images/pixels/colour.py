@@ -207,6 +207,9 @@ def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list
     if not icc and header.code_points is not None and not code_points.are_usual(*header.code_points):
         icc = code_points.profile(*header.code_points)
         odd = [] if icc else [_not_converted(*header.code_points)]
+    if header.is_adobe_rgb and image.mode in ("RGB", "RGBX"):
+        # Browsers and Pillow take no notice, but colours have no other meaning, and what is shown by it is right.
+        icc = code_points.adobe_rgb()
     if icc:
         try:
             return _by_profile(image, icc)
