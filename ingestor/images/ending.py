@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from ingestor.images.kinds import boxes, chunks, dib, iso_media
+from ingestor.images.kinds.boxes import Box
 from ingestor.images.kinds.jpeg_markers import APP2, MPF, Walk, end_of_picture
 from ingestor.images.kinds.tiff_directories import Layout, layout_of, number
 from ingestor.images.source import Source
@@ -22,6 +23,8 @@ _TIFF_NEEDED = frozenset({258, 273, 279, 320, 324, 325, 347})
 _TIFF_KINDS = {1: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}
 _PNG_END = b"IEND\xae\x42\x60\x82"
 _SAMSUNG_END = b"SEFT"
+_QOI_END, _QOI_HEAD_BYTES = bytes(7) + b"\1", 14
+"""No pixels look like it: never do more than five zeros follow each other there."""
 
 
 CERTAIN = frozenset({"GIF", "TIFF", "AVIF", "HEIF", "QOI"})
@@ -42,7 +45,7 @@ def is_cut_off(source: Source, row: Format) -> bool:
 
 
 def appended(source: Source, row: Format) -> list[str]:
-    """A warning where bytes follow the end of a whole JPEG, PNG or WebP, other than what phones are known to append."""
+    """A warning where bytes follow the end of a whole picture, other than what phones are known to append."""
     find = _BEHIND.get(row.name)
     end = find(source) if find else None
     if end is None or end >= source.size_bytes:
@@ -69,8 +72,49 @@ def _behind_riff(source: Source) -> int | None:
     return 8 + int(length)
 
 
+def _behind_heif(source: Source) -> int | None:
+    """Where the chain of boxes ends, unless a part of a picture is behind that."""
+    end = _end_of_boxes(source)
+    if end is None or end == source.size_bytes or source.tail(len(_SAMSUNG_END)) == _SAMSUNG_END:
+        return None
+    try:
+        needed = max((end for _, end in iso_media.coded_extents(source.whole())), default=source.size_bytes)
+    except (struct.error, ValueError, IndexError):
+        return None
+    return end if needed <= end else None
+
+
+def _end_of_boxes(source: Source) -> int | None:
+    """Of the last one that is whole; None where there is none."""
+    end = None
+    try:
+        for box in boxes.of(source.at, 0, source.size_bytes):
+            if not _is_named(box) or box.end > source.size_bytes:
+                break
+            end = box.end
+    except (struct.error, ValueError):
+        pass  # it is no box, and so behind them
+    return end
+
+
+def _is_named(box: Box) -> bool:
+    return box.kind.replace(b" ", b"").isalnum()
+
+
+def _behind_qoi(source: Source) -> int | None:
+    at = source.whole().find(_QOI_END, _QOI_HEAD_BYTES)
+    return None if at < 0 else at + len(_QOI_END)
+
+
 _BEHIND: Mapping[str, Callable[[Source], int | None]] = MappingProxyType(
-    {"JPEG": _behind_jpeg, "PNG": _behind_png, "WEBP": _behind_riff}
+    {
+        "JPEG": _behind_jpeg,
+        "PNG": _behind_png,
+        "WEBP": _behind_riff,
+        "AVIF": _behind_heif,
+        "HEIF": _behind_heif,
+        "QOI": _behind_qoi,
+    }
 )
 
 
@@ -129,7 +173,7 @@ def _iso_media(source: Source) -> bool:
     end = 0
     try:
         for box in boxes.of(source.at, 0, source.size_bytes):
-            if not box.kind.replace(b" ", b"").isalnum():
+            if not _is_named(box):
                 return False  # no box, but what phones append behind the last one
             end = box.end
     except ValueError:
@@ -193,7 +237,7 @@ def _jpeg2000(source: Source) -> bool:
 
 
 def _qoi(source: Source) -> bool:
-    return not source.tail(64).rstrip(b"\0\n").endswith(b"\x01") and not source.tail(8).endswith(b"\x01")
+    return _behind_qoi(source) is None
 
 
 _ENDS: Mapping[str, Callable[[Source], bool]] = MappingProxyType(
