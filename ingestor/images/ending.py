@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 from ingestor.images.kinds import boxes, chunks, dib, iso_media
 from ingestor.images.kinds.boxes import Box
@@ -18,8 +19,9 @@ _MOST_PAGES = 100
 _MOST_ENTRIES = 4096
 _MOST_VALUES = 1_000_000
 
-_TIFF_NEEDED = frozenset({258, 273, 279, 320, 324, 325, 347})
-"""BitsPerSample, StripOffsets, StripByteCounts, ColorMap, TileOffsets, TileByteCounts, JPEGTables."""
+_TIFF_NEEDED = frozenset({256, 257, 258, 259, 273, 277, 278, 279, 284, 320, 322, 323, 324, 325, 347})
+"""ImageWidth, ImageLength, BitsPerSample, Compression, StripOffsets, SamplesPerPixel, RowsPerStrip, StripByteCounts,
+PlanarConfiguration, ColorMap, TileWidth, TileLength, TileOffsets, TileByteCounts, JPEGTables."""
 _TIFF_KINDS = {1: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}
 _PNG_END = b"IEND\xae\x42\x60\x82"
 _SAMSUNG_END = b"SEFT"
@@ -198,6 +200,26 @@ def _heif(source: Source) -> bool:
 
 def _tiff(source: Source) -> bool:
     """Whether a page's directory, or anything of it that decoding needs, lies beyond the end."""
+    return any(
+        part.offset + _tiff_part_bytes(values, part) > source.size_bytes
+        for values in _tiff_pages(source)
+        for part in _tiff_parts_beyond(source, values)
+    )
+
+
+def overlong(source: Source, row: Format) -> list[str]:
+    """A warning where a TIFF says of pixels that are all there that they go on beyond the end of the file."""
+    if row.name != "TIFF":
+        return []
+    try:
+        found = next((part for values in _tiff_pages(source) for part in _tiff_parts_beyond(source, values)), None)
+    except (struct.error, IndexError):
+        return []  # cut off, which is told elsewhere
+    return [] if found is None else ["a strip or tile claims more bytes than the file has"]
+
+
+def _tiff_pages(source: Source) -> Iterator[dict[int, tuple[int, ...]]]:
+    """What each tells of where its pixels are, and how many. Raises `struct.error` where that is beyond the end."""
     layout = layout_of(source)
     at = number(source, layout.offset, layout.first_at)
     seen: set[int] = set()
@@ -205,13 +227,13 @@ def _tiff(source: Source) -> bool:
         seen.add(at)
         count = number(source, layout.count, at)
         directory = source.at(at + layout.count.size, layout.entry_bytes * min(count, _MOST_ENTRIES))
-        if len(directory) < layout.entry_bytes * count or _tiff_page_is_cut_off(source, layout, directory):
-            return True
+        if len(directory) < layout.entry_bytes * count:
+            raise struct.error("the directory goes beyond the end")
+        yield _tiff_values(source, layout, directory)
         at = number(source, layout.offset, at + layout.count.size + layout.entry_bytes * count)
-    return False
 
 
-def _tiff_page_is_cut_off(source: Source, layout: Layout, directory: bytes) -> bool:
+def _tiff_values(source: Source, layout: Layout, directory: bytes) -> dict[int, tuple[int, ...]]:
     values: dict[int, tuple[int, ...]] = {}
     for at in range(0, len(directory), layout.entry_bytes):
         tag, kind, count = layout.entry.unpack_from(directory, at)
@@ -223,11 +245,43 @@ def _tiff_page_is_cut_off(source: Source, layout: Layout, directory: bytes) -> b
         if length > layout.offset.size:
             where = source.at(layout.offset.unpack(where)[0], length)
         values[tag] = struct.unpack_from(f"{layout.order}{count}{letter}", where)
-    return any(
-        offset + length > source.size_bytes
-        for offsets, lengths in ((273, 279), (324, 325))
-        for offset, length in zip(values.get(offsets, ()), values.get(lengths, ()), strict=False)
-    )
+    return values
+
+
+class _TiffPart(NamedTuple):
+    """A strip or tile."""
+
+    place: int
+    offset: int
+    length: int
+
+
+def _tiff_parts_beyond(source: Source, values: dict[int, tuple[int, ...]]) -> Iterator[_TiffPart]:
+    """Those that end beyond the end of the file, by the length that is told of them."""
+    for offsets, lengths in ((273, 279), (324, 325)):
+        told = zip(values.get(offsets, ()), values.get(lengths, ()), strict=False)
+        for place, (offset, length) in enumerate(told):
+            if offset + length > source.size_bytes:
+                yield _TiffPart(place, offset, length)
+
+
+def _tiff_part_bytes(values: dict[int, tuple[int, ...]], part: _TiffPart) -> int:
+    """Of one that is not packed what its pixels need; else all that is told."""
+
+    def one(tag: int, usual: int = 0) -> int:
+        return (values.get(tag) or (usual,))[0]
+
+    width, height, channels, bits = one(256), one(257), max(1, one(277, 1)), values.get(258) or (1,)
+    if one(259, 1) != 1 or not width or not height:
+        return part.length
+    rows = one(323) if 324 in values else min(one(278, height) or height, height)
+    row_bits = (one(322) if 324 in values else width) * (sum(bits) if len(bits) == channels else bits[0] * channels)
+    if one(284, 1) == 2:
+        row_bits //= channels
+    if 324 not in values:
+        # The last strip holds only the rows that there are.
+        rows = min(rows, height - part.place % -(-height // rows) * rows)
+    return min(part.length, rows * -(-row_bits // 8))
 
 
 def _jpeg2000(source: Source) -> bool:

@@ -109,7 +109,7 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
         told = mend(file, rules)
         header, undecoded = read_header.read(file, format_of(file), rules)
         if rules.integrity == "strict":
-            told += ending.appended(file, header.format)
+            told += ending.appended(file, header.format) + ending.overlong(file, header.format)
         what = plan(file, header, rules)
         if what.passes:
             told += leave_out_large_texts(file, rules)

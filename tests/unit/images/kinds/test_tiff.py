@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import struct
 import zlib
 
 import numpy as np
@@ -142,6 +143,63 @@ def test_a_file_that_is_cut_off_is_waited_for(made_fit):
     with pytest.raises(SourceNotReady) as caught:
         made_fit(kit.float_tiff(packed=8)[:-10])
     assert caught.value.reason == "truncated"
+
+
+def counting(data: bytes, length: int) -> bytes:
+    """The same little-endian TIFF, whose only strip or tile says that it has `length` bytes."""
+    at = next(at for tag in (279, 325) if (at := data.find(struct.pack("<2HI", tag, 4, 1))) > 0)
+    return data[: at + 8] + struct.pack("<I", length) + data[at + 12 :]
+
+
+RAW = {
+    "colours": lambda: kit.tiff(kit.rgb_samples().astype(np.uint8), 2),
+    "a tile": lambda: kit.tiff(kit.rgb_samples().astype(np.uint8), 2, tile=64),
+    "16 bits, read here": lambda: kit.tiff(
+        with_channels(kit.rgb_samples(16).astype(np.uint16), (2, 0)), 2, more=[(338, (2, 0))]
+    ),
+    "one bit": lambda: kit.saved(kit.quarters().convert("1"), "TIFF"),
+}
+
+
+@pytest.mark.parametrize("make", RAW.values(), ids=RAW)
+def test_raw_pixels_that_are_all_there_are_whole_whatever_their_length_is_told_to_be(made_fit, make):
+    data = make()
+    payload, plain = made_fit(counting(data, len(data) + 5000)), made_fit(data)
+    assert payload.warnings == ("a strip or tile claims more bytes than the file has",)
+    assert payload.file.read_bytes() == plain.file.read_bytes()
+    assert plain.warnings == ()
+    with pytest.raises(SourceNotReady):
+        made_fit(counting(data, len(data) + 5000)[:-1])
+
+
+@pytest.mark.parametrize("tag", [256, 257, 258, 277, 278])
+def test_a_size_of_nothing_makes_no_length_right(made_fit, tag):
+    data = counting(kit.tiff(kit.rgb_samples().astype(np.uint8), 2), 1_000_000).replace(
+        struct.pack("<2H", 284, 3) + struct.pack("<IHH", 1, 1, 0),
+        struct.pack("<2H", 284, 3) + struct.pack("<IHH", 1, 2, 0),
+    )
+    at = data.index(struct.pack("<H", tag), 8)
+    with pytest.raises((ImageRejected, SourceNotReady)):
+        made_fit(data[: at + 8] + bytes(4) + data[at + 12 :])
+
+
+@pytest.mark.parametrize("integrity", ["decode", "header"])
+def test_only_strictness_tells_of_a_length_beyond_the_end(made_fit, integrity):
+    data = counting(RAW["colours"](), 1_000_000)
+    assert made_fit(data, integrity=integrity).warnings == ()
+
+
+def test_packed_pixels_are_not_whole_where_their_length_is_beyond_the_end(made_fit):
+    with pytest.raises(SourceNotReady):
+        made_fit(counting(kit.tiff(kit.rgb_samples().astype(np.uint8), 2, packed=8), 1_000_000))
+
+
+@pytest.mark.parametrize("cut", [{"rows": 5}, {"tile": 16}, {"rows": 5, "planar": 2}], ids=str)
+def test_of_several_strips_or_tiles_each_has_to_be_there(made_fit, cut):
+    data = kit.tiff(kit.rgb_samples().astype(np.uint8), 2, **cut)
+    assert made_fit(data).warnings == ()
+    with pytest.raises(SourceNotReady):
+        made_fit(data[:-1])
 
 
 @pytest.mark.parametrize("packed", [5, 8])
