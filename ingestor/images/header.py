@@ -43,5 +43,12 @@ class Undecoded:
     def __init__(self, picture: Image.Image) -> None:
         self._pictures = [picture]
 
+    @property
+    def mode(self) -> str:
+        """Pillow's, of the colours as they are stored: those of inks with alpha come as others out of the decoder."""
+        picture = self._pictures[-1]
+        told: str = getattr(picture, "stored_mode", picture.mode)
+        return told
+
     def take(self) -> Image.Image:
         return self._pictures.pop()

@@ -145,6 +145,10 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         icc = self.tag_v2.get(34675)
         return of_profile(icc) if isinstance(icc, bytes) else None
 
+    @property
+    def stored_mode(self) -> str:
+        return "CMYK" if self._layout is not None and self._layout.has_inks_and_alpha else self.mode
+
     def left(self, header: Header) -> Header:
         """What is still to be done with the colours of the pixels."""
         if self._is_in_srgb:
