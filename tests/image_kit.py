@@ -675,6 +675,11 @@ SAMPLES: tuple[Sample, ...] = (
     _of("TIFF Lab", "TIFF", lambda: tiff(lab_samples(), 8), tolerance=14),
     _of("TIFF Lab planes", "TIFF", lambda: tiff(lab_samples(), 8, planar=2), tolerance=14),
     _of("TIFF CMYK 16 bit planes", "TIFF", lambda: tiff(_inks(16), 5, planar=2)),
+    _of("TIFF CMYK and alpha", "TIFF", lambda: tiff(_and_alpha(cmyk_samples()), 5, more=[(338, 2)])),
+    _of("TIFF CMYK 16 bit, multiplied", "TIFF", lambda: tiff(_and_alpha(_inks(16)), 5, more=[(338, 1)], packed=8)),
+    _of("TIFF grey and alpha 16 bit", "TIFF", lambda: tiff(_and_alpha(_grey16()), 1, more=[(338, 2)]), grey=True),
+    _of("TIFF RGB 16 bit, alpha, selection", "TIFF", lambda: rgb_alpha_and_selection()),
+    _of("TIFF Lab 16 bit", "TIFF", lambda: tiff(lab_samples_of_16_bits(), 8), tolerance=14),
     _of("TIFF 1 bit fax", "TIFF", lambda: fax(), grey=True, tolerance=130),
     _of("BigTIFF", "TIFF", lambda: saved(quarters(), "TIFF", big_tiff=True)),
     _of(
@@ -725,6 +730,20 @@ def _inks(depth: int) -> np.ndarray:
     return (np.asarray(quarters().convert("CMYK")).astype(np.uint32) * ((1 << depth) - 1) // 255).astype(np.uint16)
 
 
+def _and_alpha(colours: np.ndarray) -> np.ndarray:
+    """With one more channel, of nothing transparent."""
+    return np.concatenate([colours, np.full_like(colours[..., :1], np.iinfo(colours.dtype).max)], axis=-1)
+
+
+def _grey16() -> np.ndarray:
+    return grey_samples(16).astype(np.uint16)
+
+
+def rgb_alpha_and_selection() -> bytes:
+    samples = _and_alpha(rgb_samples(16).astype(np.uint16))
+    return tiff(np.concatenate([samples, samples[..., :1]], axis=-1), 2, more=[(338, (2, 0))], packed=5, rows=7)
+
+
 def cmyk_samples() -> np.ndarray:
     return np.asarray(quarters().convert("CMYK"))
 
@@ -743,6 +762,11 @@ def bitmap_psd(*, packed: bool = False) -> bytes:
 
 def psd_lab_planes() -> list[np.ndarray]:
     return [plane ^ sign for plane, sign in zip(lab_samples().transpose(2, 0, 1), (0, 128, 128), strict=True)]
+
+
+def lab_samples_of_16_bits() -> np.ndarray:
+    lightness, *others = lab_samples().transpose(2, 0, 1).astype(np.uint16)
+    return np.stack([lightness * 257, *(other << 8 for other in others)], axis=-1)
 
 
 def lab_samples() -> np.ndarray:
