@@ -272,11 +272,13 @@ async def test_each_of_two_bad_twins_is_told_by_its_own_name(desk: Desk) -> None
     assert len(desk.headers.asked) == 1
 
 
-async def test_a_twin_of_what_is_not_ready_is_judged_by_itself(desk: Desk) -> None:
+async def test_a_twin_of_what_is_not_ready_is_judged_by_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestor.runtime.planning.AT_ONCE", 1)  # in the order of their names
     fresh, old = desk.drop("a-torn.jpg", b"same"), desk.drop("b-torn.jpg", b"same")
     later = NOW + timedelta(hours=1)
-    os.utime(fresh, (later.timestamp(), later.timestamp()))
-    planner = desk.planner()
+    written_at = later.timestamp() - 30
+    os.utime(fresh, (written_at, written_at))
+    planner = desk.planner(settings=folder_settings(desk.root, settle="60s"))
     planner._clock = FakeClock(later)
     plan = await planner.run()
     assert (plan.deferred, plan.quarantined) == ({"truncated": 1}, {"truncated": 1})
