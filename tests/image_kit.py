@@ -111,6 +111,18 @@ def exif(orientation: int | None = None, *, make: str | None = None, order: str 
     return mark + body + tail
 
 
+def camera_exif(
+    *, index: str | None = "R03", space: int | None = 65535, orientation: int = 1, order: str = ">"
+) -> bytes:
+    """As cameras tell of colours, and who took the picture; without a prefix. None for what is not told."""
+    told = Image.Exif()
+    told.endian = order
+    told[0x0112], told[0x013B] = orientation, "SECRETNAME"
+    inner: dict[int, object] = {} if space is None else {0xA001: space}
+    told[0x8769] = inner if index is None else {**inner, 0xA005: {1: index}}
+    return told.tobytes().removeprefix(b"Exif\0\0")
+
+
 XMP = (
     b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
     b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
@@ -280,7 +292,7 @@ def tiff(
     predictor: int = 1,
     tile: int = 0,
     rows: int = 0,
-    more: Iterable[tuple[int, int]] = (),
+    more: Iterable[tuple[int, int | tuple[int, ...]]] = (),
 ) -> bytes:
     """A TIFF of `samples` (height, width, channels). `kind` is SampleFormat: 1 unsigned, 3 float.
 
@@ -301,7 +313,7 @@ def tiff(
         for left in range(0, width, tile or width)
     ]
     strips = [_tiff_packed(_tiff_predicted(part, predictor), packed) for part in parts]
-    tags = [*more, *([(317, predictor)] if predictor != 1 else [])]
+    tags: list[tuple[int, int | tuple[int, ...]]] = [*more, *([(317, predictor)] if predictor != 1 else [])]
     tags += [(322, tile), (323, tile)] if tile else [(278, rows)]
     count = 10 + len(tags)
     extra_at = 8 + 2 + 12 * count + 4
@@ -332,7 +344,10 @@ def tiff(
         entry(325 if tile else 279, "I", [len(strip) for strip in strips]),
         entry(284, "H", [planar]),
         entry(339, "H", [kind] * channels),
-        *(entry(tag, "I" if tag == 278 else "H", [value]) for tag, value in tags),
+        *(
+            entry(tag, "I" if tag == 278 else "H", [value] if isinstance(value, int) else list(value))
+            for tag, value in tags
+        ),
     ]
     entries.sort(key=lambda entry: struct.unpack(order + "H", entry[:2]))
     mark = b"II*\0" if order == "<" else b"MM\0*"
@@ -660,6 +675,11 @@ SAMPLES: tuple[Sample, ...] = (
     _of("TIFF Lab", "TIFF", lambda: tiff(lab_samples(), 8), tolerance=14),
     _of("TIFF Lab planes", "TIFF", lambda: tiff(lab_samples(), 8, planar=2), tolerance=14),
     _of("TIFF CMYK 16 bit planes", "TIFF", lambda: tiff(_inks(16), 5, planar=2)),
+    _of("TIFF CMYK and alpha", "TIFF", lambda: tiff(_and_alpha(cmyk_samples()), 5, more=[(338, 2)])),
+    _of("TIFF CMYK 16 bit, multiplied", "TIFF", lambda: tiff(_and_alpha(_inks(16)), 5, more=[(338, 1)], packed=8)),
+    _of("TIFF grey and alpha 16 bit", "TIFF", lambda: tiff(_and_alpha(_grey16()), 1, more=[(338, 2)]), grey=True),
+    _of("TIFF RGB 16 bit, alpha, selection", "TIFF", lambda: rgb_alpha_and_selection()),
+    _of("TIFF Lab 16 bit", "TIFF", lambda: tiff(lab_samples_of_16_bits(), 8), tolerance=14),
     _of("TIFF 1 bit fax", "TIFF", lambda: fax(), grey=True, tolerance=130),
     _of("BigTIFF", "TIFF", lambda: saved(quarters(), "TIFF", big_tiff=True)),
     _of(
@@ -710,6 +730,20 @@ def _inks(depth: int) -> np.ndarray:
     return (np.asarray(quarters().convert("CMYK")).astype(np.uint32) * ((1 << depth) - 1) // 255).astype(np.uint16)
 
 
+def _and_alpha(colours: np.ndarray) -> np.ndarray:
+    """With one more channel, of nothing transparent."""
+    return np.concatenate([colours, np.full_like(colours[..., :1], np.iinfo(colours.dtype).max)], axis=-1)
+
+
+def _grey16() -> np.ndarray:
+    return grey_samples(16).astype(np.uint16)
+
+
+def rgb_alpha_and_selection() -> bytes:
+    samples = _and_alpha(rgb_samples(16).astype(np.uint16))
+    return tiff(np.concatenate([samples, samples[..., :1]], axis=-1), 2, more=[(338, (2, 0))], packed=5, rows=7)
+
+
 def cmyk_samples() -> np.ndarray:
     return np.asarray(quarters().convert("CMYK"))
 
@@ -728,6 +762,11 @@ def bitmap_psd(*, packed: bool = False) -> bytes:
 
 def psd_lab_planes() -> list[np.ndarray]:
     return [plane ^ sign for plane, sign in zip(lab_samples().transpose(2, 0, 1), (0, 128, 128), strict=True)]
+
+
+def lab_samples_of_16_bits() -> np.ndarray:
+    lightness, *others = lab_samples().transpose(2, 0, 1).astype(np.uint16)
+    return np.stack([lightness * 257, *(other << 8 for other in others)], axis=-1)
 
 
 def lab_samples() -> np.ndarray:

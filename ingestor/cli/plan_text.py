@@ -37,6 +37,7 @@ _WORK = (
     ("mended", "mended at a harmless place"),
     ("turned", "turned upright"),
     ("first_frame", "sent with only their first frame"),
+    ("colour", "converted to sRGB"),
 )
 _REASONS = (("quarantined_reasons", "quarantined"), ("deferred_reasons", "not ready"), ("skipped_reasons", "skipped"))
 MOST_SHOWN = 10

@@ -2,7 +2,7 @@
 
 discovered             = already_live + duplicates + to_upload + skipped + deferred + quarantined
 to_upload, tokens      = new + changed + expired (uploaded before) + in_line (waiting already)
-as_found, resized, reencoded, recoded, stripped, trimmed, mended, turned, first_frame
+as_found, resized, reencoded, recoded, stripped, trimmed, mended, turned, first_frame, colour
                        what is done to those; several may be to one image
 skipped_reasons, deferred_reasons, quarantined_reasons  reason to number; deferred is not ready, such as empty
 bytes_read             of the images to be uploaded
@@ -51,6 +51,7 @@ def numbers(plan: Plan, supply: Supply, now: datetime) -> dict[str, Any]:
         "mended": plan.work["mended"],
         "turned": plan.work["turned"],
         "first_frame": plan.work["first_frame"],
+        "colour": plan.work["colour"],
         "skipped_reasons": _by_number(plan.skipped),
         "deferred_reasons": _by_number(plan.deferred),
         "quarantined_reasons": _by_number(plan.quarantined),

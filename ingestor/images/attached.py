@@ -51,7 +51,7 @@ def to_carry(found: Attached, *, turn: int, stripped: bool, room_bytes: int) -> 
     `turn` is the orientation that the new file has to tell: 1 where the pixels are upright. Metadata never take more
     than a tenth of the room: what is sent is a picture.
     """
-    own = Attached(exif=exif.orientation_only(turn).removeprefix(exif.PREFIX) if turn != 1 else None)
+    own = Attached(exif=_own_exif(turn))
     if stripped:
         return own, []
     carried = Attached(
@@ -75,17 +75,21 @@ def for_jpeg(carried: Attached, turn: int) -> tuple[Attached, list[str]]:
         carried = replace(carried, xmp=None)
         odd.append("the XMP metadata are too large for a JPEG and were left out")
     if carried.exif and len(carried.exif) > _LONGEST_IN_JPEG:
-        own = exif.orientation_only(turn).removeprefix(exif.PREFIX) if turn != 1 else None
-        carried = replace(carried, exif=own)
+        carried = replace(carried, exif=_own_exif(turn))
         odd.append("the EXIF metadata are too large for a JPEG and were left out")
     return carried, odd
 
 
 def _told(found: bytes, turn: int) -> bytes:
+    found = exif.in_srgb(found)
     if turn == 1:
         return exif.upright(found)
     # TIFF and the like tell the orientation elsewhere, so that their EXIF need not.
-    return found if exif.orientation_of(found) == turn else exif.orientation_only(turn).removeprefix(exif.PREFIX)
+    return found if exif.orientation_of(found) == turn else _own_exif(turn) or b""
+
+
+def _own_exif(turn: int) -> bytes | None:
+    return exif.smallest(turn).removeprefix(exif.PREFIX) or None
 
 
 def _tiff_words(picture: Image.Image) -> bytes | None:

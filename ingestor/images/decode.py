@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -11,7 +12,6 @@ from ingestor.images.ending import CERTAIN, is_cut_off
 from ingestor.images.header import Header, Undecoded
 from ingestor.images.kinds import jpeg, jpeg2000, png, transparency, webp
 from ingestor.images.kinds.jpeg_markers import Walk
-from ingestor.images.pixels.curves import Curves
 from ingestor.images.pixels.samples import Picture
 from ingestor.images.source import Source
 from ingestor.policy.sizing import Size
@@ -25,6 +25,13 @@ class Decoded:
     odd: list[str]
     header: Header
     """That of these pixels, whose curve may have become that of sRGB."""
+
+
+@runtime_checkable
+class ChangesColours(Protocol):
+    """A picture whose decoder may have done a part of what its header says of colours."""
+
+    def left(self, header: Header) -> Header: ...
 
 
 def pixels(
@@ -56,8 +63,7 @@ def pixels(
         if header.format.name == "PNG" and level == "strict":
             png.check_rows(source, loaded)
         odd = [*getattr(picture, "odd", []), *png.told_steps(source, header)]
-        by: Curves | None = getattr(picture, "curves", None)
-        left = by.left(header) if by else header
+        left = picture.left(header) if isinstance(picture, ChangesColours) else header
         return _whole(transparency.mended(source, header.format.name, loaded), left, odd)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 from ingestor.images.kinds import boxes, chunks, dib, iso_media
+from ingestor.images.kinds.boxes import Box
 from ingestor.images.kinds.jpeg_markers import APP2, MPF, Walk, end_of_picture
 from ingestor.images.kinds.tiff_directories import Layout, layout_of, number
 from ingestor.images.source import Source
@@ -17,11 +19,14 @@ _MOST_PAGES = 100
 _MOST_ENTRIES = 4096
 _MOST_VALUES = 1_000_000
 
-_TIFF_NEEDED = frozenset({258, 273, 279, 320, 324, 325, 347})
-"""BitsPerSample, StripOffsets, StripByteCounts, ColorMap, TileOffsets, TileByteCounts, JPEGTables."""
+_TIFF_NEEDED = frozenset({256, 257, 258, 259, 273, 277, 278, 279, 284, 320, 322, 323, 324, 325, 347})
+"""ImageWidth, ImageLength, BitsPerSample, Compression, StripOffsets, SamplesPerPixel, RowsPerStrip, StripByteCounts,
+PlanarConfiguration, ColorMap, TileWidth, TileLength, TileOffsets, TileByteCounts, JPEGTables."""
 _TIFF_KINDS = {1: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}
 _PNG_END = b"IEND\xae\x42\x60\x82"
 _SAMSUNG_END = b"SEFT"
+_QOI_END, _QOI_HEAD_BYTES = bytes(7) + b"\1", 14
+"""No pixels look like it: never do more than five zeros follow each other there."""
 
 
 CERTAIN = frozenset({"GIF", "TIFF", "AVIF", "HEIF", "QOI"})
@@ -42,7 +47,7 @@ def is_cut_off(source: Source, row: Format) -> bool:
 
 
 def appended(source: Source, row: Format) -> list[str]:
-    """A warning where bytes follow the end of a whole JPEG, PNG or WebP, other than what phones are known to append."""
+    """A warning where bytes follow the end of a whole picture, other than what phones are known to append."""
     find = _BEHIND.get(row.name)
     end = find(source) if find else None
     if end is None or end >= source.size_bytes:
@@ -69,8 +74,49 @@ def _behind_riff(source: Source) -> int | None:
     return 8 + int(length)
 
 
+def _behind_heif(source: Source) -> int | None:
+    """Where the chain of boxes ends, unless a part of a picture is behind that."""
+    end = _end_of_boxes(source)
+    if end is None or end == source.size_bytes or source.tail(len(_SAMSUNG_END)) == _SAMSUNG_END:
+        return None
+    try:
+        needed = max((end for _, end in iso_media.coded_extents(source.whole())), default=source.size_bytes)
+    except (struct.error, ValueError, IndexError):
+        return None
+    return end if needed <= end else None
+
+
+def _end_of_boxes(source: Source) -> int | None:
+    """Of the last one that is whole; None where there is none."""
+    end = None
+    try:
+        for box in boxes.of(source.at, 0, source.size_bytes):
+            if not _is_named(box) or box.end > source.size_bytes:
+                break
+            end = box.end
+    except (struct.error, ValueError):
+        pass  # it is no box, and so behind them
+    return end
+
+
+def _is_named(box: Box) -> bool:
+    return box.kind.replace(b" ", b"").isalnum()
+
+
+def _behind_qoi(source: Source) -> int | None:
+    at = source.whole().find(_QOI_END, _QOI_HEAD_BYTES)
+    return None if at < 0 else at + len(_QOI_END)
+
+
 _BEHIND: Mapping[str, Callable[[Source], int | None]] = MappingProxyType(
-    {"JPEG": _behind_jpeg, "PNG": _behind_png, "WEBP": _behind_riff}
+    {
+        "JPEG": _behind_jpeg,
+        "PNG": _behind_png,
+        "WEBP": _behind_riff,
+        "AVIF": _behind_heif,
+        "HEIF": _behind_heif,
+        "QOI": _behind_qoi,
+    }
 )
 
 
@@ -129,7 +175,7 @@ def _iso_media(source: Source) -> bool:
     end = 0
     try:
         for box in boxes.of(source.at, 0, source.size_bytes):
-            if not box.kind.replace(b" ", b"").isalnum():
+            if not _is_named(box):
                 return False  # no box, but what phones append behind the last one
             end = box.end
     except ValueError:
@@ -154,6 +200,26 @@ def _heif(source: Source) -> bool:
 
 def _tiff(source: Source) -> bool:
     """Whether a page's directory, or anything of it that decoding needs, lies beyond the end."""
+    return any(
+        part.offset + _tiff_part_bytes(values, part) > source.size_bytes
+        for values in _tiff_pages(source)
+        for part in _tiff_parts_beyond(source, values)
+    )
+
+
+def overlong(source: Source, row: Format) -> list[str]:
+    """A warning where a TIFF says of pixels that are all there that they go on beyond the end of the file."""
+    if row.name != "TIFF":
+        return []
+    try:
+        found = next((part for values in _tiff_pages(source) for part in _tiff_parts_beyond(source, values)), None)
+    except (struct.error, IndexError):
+        return []  # cut off, which is told elsewhere
+    return [] if found is None else ["a strip or tile claims more bytes than the file has"]
+
+
+def _tiff_pages(source: Source) -> Iterator[dict[int, tuple[int, ...]]]:
+    """What each tells of where its pixels are, and how many. Raises `struct.error` where that is beyond the end."""
     layout = layout_of(source)
     at = number(source, layout.offset, layout.first_at)
     seen: set[int] = set()
@@ -161,13 +227,13 @@ def _tiff(source: Source) -> bool:
         seen.add(at)
         count = number(source, layout.count, at)
         directory = source.at(at + layout.count.size, layout.entry_bytes * min(count, _MOST_ENTRIES))
-        if len(directory) < layout.entry_bytes * count or _tiff_page_is_cut_off(source, layout, directory):
-            return True
+        if len(directory) < layout.entry_bytes * count:
+            raise struct.error("the directory goes beyond the end")
+        yield _tiff_values(source, layout, directory)
         at = number(source, layout.offset, at + layout.count.size + layout.entry_bytes * count)
-    return False
 
 
-def _tiff_page_is_cut_off(source: Source, layout: Layout, directory: bytes) -> bool:
+def _tiff_values(source: Source, layout: Layout, directory: bytes) -> dict[int, tuple[int, ...]]:
     values: dict[int, tuple[int, ...]] = {}
     for at in range(0, len(directory), layout.entry_bytes):
         tag, kind, count = layout.entry.unpack_from(directory, at)
@@ -179,11 +245,43 @@ def _tiff_page_is_cut_off(source: Source, layout: Layout, directory: bytes) -> b
         if length > layout.offset.size:
             where = source.at(layout.offset.unpack(where)[0], length)
         values[tag] = struct.unpack_from(f"{layout.order}{count}{letter}", where)
-    return any(
-        offset + length > source.size_bytes
-        for offsets, lengths in ((273, 279), (324, 325))
-        for offset, length in zip(values.get(offsets, ()), values.get(lengths, ()), strict=False)
-    )
+    return values
+
+
+class _TiffPart(NamedTuple):
+    """A strip or tile."""
+
+    place: int
+    offset: int
+    length: int
+
+
+def _tiff_parts_beyond(source: Source, values: dict[int, tuple[int, ...]]) -> Iterator[_TiffPart]:
+    """Those that end beyond the end of the file, by the length that is told of them."""
+    for offsets, lengths in ((273, 279), (324, 325)):
+        told = zip(values.get(offsets, ()), values.get(lengths, ()), strict=False)
+        for place, (offset, length) in enumerate(told):
+            if offset + length > source.size_bytes:
+                yield _TiffPart(place, offset, length)
+
+
+def _tiff_part_bytes(values: dict[int, tuple[int, ...]], part: _TiffPart) -> int:
+    """Of one that is not packed what its pixels need; else all that is told."""
+
+    def one(tag: int, usual: int = 0) -> int:
+        return (values.get(tag) or (usual,))[0]
+
+    width, height, channels, bits = one(256), one(257), max(1, one(277, 1)), values.get(258) or (1,)
+    if one(259, 1) != 1 or not width or not height:
+        return part.length
+    rows = one(323) if 324 in values else min(one(278, height) or height, height)
+    row_bits = (one(322) if 324 in values else width) * (sum(bits) if len(bits) == channels else bits[0] * channels)
+    if one(284, 1) == 2:
+        row_bits //= channels
+    if 324 not in values:
+        # The last strip holds only the rows that there are.
+        rows = min(rows, height - part.place % -(-height // rows) * rows)
+    return min(part.length, rows * -(-row_bits // 8))
 
 
 def _jpeg2000(source: Source) -> bool:
@@ -193,7 +291,7 @@ def _jpeg2000(source: Source) -> bool:
 
 
 def _qoi(source: Source) -> bool:
-    return not source.tail(64).rstrip(b"\0\n").endswith(b"\x01") and not source.tail(8).endswith(b"\x01")
+    return _behind_qoi(source) is None
 
 
 _ENDS: Mapping[str, Callable[[Source], bool]] = MappingProxyType(

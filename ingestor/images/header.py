@@ -32,6 +32,8 @@ class Header:
     """Of a PNG that tells one, and no better description of its colours."""
     code_points: tuple[int, int] | None
     """Colour primaries and transfer of a PNG, AVIF or HEIC that tells them so (ITU-T H.273)."""
+    is_adobe_rgb: bool
+    """A JPEG whose EXIF say so, and that has no profile: cameras write them."""
     attached: Attached
 
 
@@ -40,6 +42,13 @@ class Undecoded:
 
     def __init__(self, picture: Image.Image) -> None:
         self._pictures = [picture]
+
+    @property
+    def mode(self) -> str:
+        """Pillow's, of the colours as they are stored: those of inks with alpha come as others out of the decoder."""
+        picture = self._pictures[-1]
+        told: str = getattr(picture, "stored_mode", picture.mode)
+        return told
 
     def take(self) -> Image.Image:
         return self._pictures.pop()

@@ -66,7 +66,7 @@ def _lighter(source: Source, header: Header, what: Plan, rules: NormaliseRules) 
     with damage.told(source, header.format):
         match step:
             case "stripped":
-                lighter = strip.stripped(data, name, header.orientation)
+                lighter = strip.stripped(data, name, header.orientation, adobe_rgb=header.is_adobe_rgb)
             case "trimmed":
                 lighter = strip.trimmed(data)
             case _:

@@ -73,16 +73,20 @@ def inspect(source: Path, rules: NormaliseRules, began: float) -> Payload:
         if (payload := _by_header(file, rules, began)) is not None:
             return payload
         mend(file, rules)
-        header, _ = read_header.read(file, format_of(file), rules)
+        header, undecoded = read_header.read(file, format_of(file), rules)
         what = plan(file, header, rules)
         if what.passes:
             leave_out_large_texts(file, rules)
         light = foreseen(file, header, what, rules) if file.size_bytes <= IN_MEMORY_BYTES else None
         if what.passes and light is None:
             return _untouched(file, header, [], "", began)
-        steps, shaped_by = what.steps(colour=False, size=what.upright, written_as=what.format), None
+        steps: tuple[str, ...]
         if light is not None:
             steps, shaped_by = (light[0],), light[1]
+        else:
+            is_changed = colour.is_to_be_changed(undecoded.mode, header)
+            steps = what.steps(colour=is_changed, size=what.upright, written_as=what.format)
+            shaped_by = profile(header.format, what.format, rules)
         return Payload(
             file=source,
             is_source=True,
@@ -92,7 +96,7 @@ def inspect(source: Path, rules: NormaliseRules, began: float) -> Payload:
             width_px=what.upright.width,
             height_px=what.upright.height,
             normalised=steps,
-            profile=shaped_by or profile(header.format, what.format, rules),
+            profile=shaped_by,
             seconds=time.perf_counter() - began,
         )
 
@@ -109,7 +113,7 @@ def normalise(source: Path, spool_stem: Path, rules: NormaliseRules, began: floa
         told = mend(file, rules)
         header, undecoded = read_header.read(file, format_of(file), rules)
         if rules.integrity == "strict":
-            told += ending.appended(file, header.format)
+            told += ending.appended(file, header.format) + ending.overlong(file, header.format)
         what = plan(file, header, rules)
         if what.passes:
             told += leave_out_large_texts(file, rules)

@@ -62,6 +62,7 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
             rarely_read=frame in jpeg_markers.RARELY_READ,
             gamma=_gamma(picture),
             code_points=_code_points(source, row),
+            is_adobe_rgb=row.name == "JPEG" and not carried.icc and exif.is_adobe_rgb(carried.exif),
             attached=carried,
         )
         return header, Undecoded(picture)

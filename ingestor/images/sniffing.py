@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 _DICOM_AT, _DICOM = 128, b"DICM"
 """Behind a preamble, which may be the header of a TIFF for those who read one."""
 
+_WMF = tuple(itertools.product((b"\1", b"\2"), (b"\0\1", b"\0\3")))
+"""In memory or on a disk, and the version, in a metafile without a head for placing it."""
+
 _FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"%PDF", "a PDF", "export its page as PNG or JPEG"),
     (0, b"%!PS", "PostScript", "export it as PNG or JPEG"),
@@ -53,6 +57,18 @@ _FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"gimp xcf", "a GIMP document", "export it as PNG, JPEG or WebP"),
     (0, b"\x76\x2f\x31\x01", "an OpenEXR file", "export it as PNG or TIFF"),
     (0, b"#?RADIANCE", "a Radiance HDR file", "export it as PNG or TIFF"),
+    (0, b"#?RGBE", "a Radiance HDR file", "export it as PNG or TIFF"),
+    (0, b"SDPX", "a DPX frame of a film", "export it as PNG or TIFF"),
+    (0, b"XPDS", "a DPX frame of a film", "export it as PNG or TIFF"),
+    (0, b"\x80\x2a\x5f\xd7", "a Cineon frame of a film", "export it as PNG or TIFF"),
+    (0, b"\xd7\x5f\x2a\x80", "a Cineon frame of a film", "export it as PNG or TIFF"),
+    (40, b" EMF", "a Windows metafile", "export it as PNG"),
+    (0, b"\xd7\xcd\xc6\x9a", "a Windows metafile", "export it as PNG"),
+    *((0, kind + b"\0\x09\0" + version, "a Windows metafile", "export it as PNG") for kind, version in _WMF),
+    (0, b"\xabKTX 11\xbb\r\n\x1a\n", "a KTX texture", "export it as PNG"),
+    (0, b"\xabKTX 20\xbb\r\n\x1a\n", "a KTX texture", "export it as PNG"),
+    (0, b"\xab\x01\x01", "a VIFF file", "export it as PNG or TIFF"),
+    (0, b"\0\xffKA", "an Affinity document", "export it as PNG, JPEG or TIFF"),
     (0, b"P7\n", "a PAM file", "export it as PNG or PPM"),
     (0, b"AT&TFORM", "a DjVu document", "export its page as PNG"),
     (0, b"BPG\xfb", "a BPG file", "export it as PNG, JPEG or WebP"),
@@ -78,12 +94,17 @@ _FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"Rar!", "a RAR archive", "unpack it"),
     (0, b"7z\xbc\xaf", "a 7-Zip archive", "unpack it"),
 )
-_MARKED_OTHERWISE = frozenset({"an SVG drawing", "a JPEG-LS", "an XBM icon", "an animation of Autodesk"})
+_DOCUMENTS = {b"application/x-krita": "a Krita document", b"image/openraster": "an OpenRaster document"}
+"""What stands in the first file of an archive that is a document."""
+_MARKED_OTHERWISE = frozenset(
+    {*_DOCUMENTS.values(), "an SVG drawing", "a JPEG-LS", "an XBM icon", "an animation of Autodesk"}
+)
 _PICTURES = _MARKED_OTHERWISE | {row[2] for row in _FOREIGN if "archive" not in row[2] and "sound" not in row[2]}
 
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
 _FRAME_OF_JPEG_LS = 0xF7
+_ZIP_HEAD_BYTES = 30
 _XBM = re.compile(rb"#define\s+\S*width\s+\d+\s+#define\s+\S*height\s+\d+\s.*bits\s*\[", re.DOTALL)
 _FLIC_KINDS, _FLIC_BITS = frozenset({0xAF11, 0xAF12}), frozenset({0, 8})
 _TGA_KINDS = frozenset({1, 2, 3, 9, 10, 11})
@@ -175,6 +196,8 @@ def _is_tga(source: Source) -> bool:
 
 def _refusal(source: Source) -> IngestorError:
     head = source.head
+    if (document := _document_in_zip(head)) is not None:
+        return _unsupported(source, _Foreign(document, "export it as PNG, JPEG or WebP"))
     if not head.strip(b"\0"):
         return SourceNotReady("truncated", f"{source.name}: holds only zeros so far, like a copy that has just begun")
     for offset, magic, what, cure in _FOREIGN:
@@ -194,6 +217,16 @@ def _refusal(source: Source) -> IngestorError:
     if _is_text(head):
         return _not_an_image(source, "text; put images in the folder, or exclude such files")
     return _not_an_image(source, "of no kind that is known here; open it in an image program and export it as PNG")
+
+
+def _document_in_zip(head: bytes) -> str | None:
+    """By its first file, which is not packed and says what the whole is (OpenRaster 0.0.6, and Krita)."""
+    if not head.startswith(b"PK\x03\x04") or len(head) < _ZIP_HEAD_BYTES:
+        return None
+    name_bytes, extra_bytes = struct.unpack_from("<HH", head, _ZIP_HEAD_BYTES - 4)
+    name, content = head[_ZIP_HEAD_BYTES:][:name_bytes], head[_ZIP_HEAD_BYTES + name_bytes + extra_bytes :]
+    found = (what for told, what in _DOCUMENTS.items() if name == b"mimetype" and content.startswith(told))
+    return next(found, None)
 
 
 def _is_flic(head: bytes) -> bool:

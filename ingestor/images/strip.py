@@ -1,7 +1,8 @@
 """Metadata taken out of JPEG, PNG and WebP without touching a pixel.
 
 What says how the picture looks stays: colour profiles and their like, and, where it is not to be baked, the
-orientation. Gone are EXIF, XMP, IPTC, comments, thumbnails, whatever is unknown, and what is appended.
+orientation; and that colours are those of Adobe RGB, where EXIF alone say so. Gone are EXIF, XMP, IPTC, comments,
+thumbnails, whatever is unknown, and what is appended.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ingestor.images import exif
 from ingestor.images.kinds import chunks, jpeg_markers
 from ingestor.images.kinds.jpeg_markers import Segment
 
-RECIPE = 2
+RECIPE = 3
 """Counts up whenever other bytes would come out."""
 
 _PNG_KEPT = frozenset(
@@ -37,12 +38,13 @@ _JFIF_BYTES, _ADOBE_BYTES = 14, 12
 """Of their segments without a thumbnail, and without what some program has put behind the fields."""
 
 
-def stripped(data: bytes, name: str, orientation: int) -> bytes:
+def stripped(data: bytes, name: str, orientation: int, *, adobe_rgb: bool = False) -> bytes:
     """The same picture without metadata; the very same bytes where it has none.
 
-    `orientation` other than 1 is told in the smallest EXIF there is. Raises `ValueError` for a broken structure.
+    `orientation` other than 1 and `adobe_rgb` are told in the smallest EXIF there is. Raises `ValueError` for a broken
+    structure.
     """
-    told = exif.orientation_only(orientation) if orientation != 1 else b""
+    told = exif.smallest(orientation, adobe_rgb=adobe_rgb)
     match name:
         case "JPEG":
             return _jpeg(data, told)

@@ -75,7 +75,7 @@ FORMATS = (
     Format(
         name="TIFF",
         title="TIFF, BigTIFF (little-endian): 1 to 8, 16 bits, grey also 12 and 32; floats; CMYK, Lab; "
-        "LZW, Deflate, JPEG, fax; pages",
+        "transparency; LZW, Deflate, JPEG, fax; pages",
         suffixes=(".tif", ".tiff"),
         plugin="PIL.TiffImagePlugin",
         library="libtiff",

@@ -11,7 +11,7 @@ import itertools
 import posixpath
 from array import array
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingestor.errors import ImageRejected, MetadataRejected, SourceNotReady
 from ingestor.ledger.overview import Held
@@ -47,6 +47,10 @@ class _Wanted:
         return str(self.sighting.source.absolute)
 
     @property
+    def name(self) -> str:
+        return self.sighting.source.absolute.name
+
+    @property
     def size_bytes(self) -> int:
         return self.sighting.source.identity.size_bytes
 
@@ -67,6 +71,15 @@ class _Bad:
     reason: str
     message: str
     is_final: bool
+    name: str = ""
+    """Of the file that the message is about, where it begins with that."""
+
+    def of_twin(self, name: str) -> _Bad:
+        """The same, said of another file with the same bytes."""
+        told = f"{self.name}: "
+        if not self.name or not self.message.startswith(told):
+            return self
+        return replace(self, message=f"{name}: {self.message.removeprefix(told)}", name=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +208,7 @@ class Planner:
             if content_id is None:
                 self._end(wanted, await self._judge(wanted))
             elif content_id in self._verdicts:
-                self._end_as_twin(wanted, await self._verdicts[content_id])
+                await self._end_as_twin(wanted, await self._verdicts[content_id])
             else:
                 await self._look_first(wanted, content_id)
         except MetadataRejected as error:
@@ -238,12 +251,12 @@ class Planner:
         try:
             return _Good((await self._images.inspect(source.absolute)).normalised)
         except ImageRejected as error:
-            return _Bad(error.reason, error.message, is_final=True)
+            return _Bad(error.reason, error.message, is_final=True, name=wanted.name)
         except SourceNotReady as error:
             final = error.reason == "truncated" and truncation_is_final(
                 source.identity, wall=self._clock.now().timestamp(), quiet_seconds=wanted.folder.settings.settle
             )
-            return _Bad(error.reason, str(error), is_final=final)
+            return _Bad(error.reason, str(error), is_final=final, name=wanted.name)
 
     # -- counting
 
@@ -257,11 +270,14 @@ class Planner:
         if held.expires_at is not None:
             self._plan.live_until.append(held.expires_at.timestamp())
 
-    def _end_as_twin(self, wanted: _Wanted, verdict: _Verdict) -> None:
-        if isinstance(verdict, _Bad):
-            self._end(wanted, verdict)
-        else:
+    async def _end_as_twin(self, wanted: _Wanted, verdict: _Verdict) -> None:
+        if not isinstance(verdict, _Bad):
             self._plan.duplicates += 1
+        elif verdict.is_final:
+            self._end(wanted, verdict.of_twin(wanted.name))
+        else:
+            # What is left for another run says nothing of others, of which each is as ready as it is.
+            self._end(wanted, await self._judge(wanted))
 
     def _end(self, wanted: _Wanted, verdict: _Verdict) -> None:
         if isinstance(verdict, _Bad):

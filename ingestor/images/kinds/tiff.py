@@ -1,17 +1,21 @@
 """TIFFs of the kinds that Pillow refuses or reads wrongly.
 
 Floats in colour, with alpha, of 16 or 64 bits; numbers of 8 bits with a sign; channels in planes, where they have 16
-bits or are grey and alpha or Lab; and files that begin with a thumbnail. Damage that Pillow's libtiff passes silently
-is found, where that is asked for.
+bits or are grey and alpha or Lab; Lab of 16 bits; channels beside colours that Pillow has no name for, such as the
+alpha of inks and of grey of 16 bits; and files that begin with a thumbnail. Damage that Pillow's libtiff passes
+silently is found, where that is asked for.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import IO, Any
 
+import numpy as np
 from PIL import Image, TiffImagePlugin
 
+from ingestor.images.header import Header
 from ingestor.images.kinds import KindNotRead, tiff_deep, tiff_jpeg, tiff_samples, tiff_strict
 from ingestor.images.kinds.deflate import Ends
 from ingestor.images.kinds.tiff_samples import (
@@ -20,12 +24,14 @@ from ingestor.images.kinds.tiff_samples import (
     RAW,
     RGB,
     SIGNED,
+    UNSIGNED,
     Layout,
     is_float,
     number,
     sample_format,
     several,
 )
+from ingestor.images.pixels import colour
 from ingestor.images.pixels.curves import STEPS_MAY_SHOW, Curves, of_profile
 
 _BIG_TIFF_OF_BIG_ENDIANS = b"MM\x00\x2b"
@@ -41,6 +47,7 @@ _PLANES = 2
 _YCBCR, _NOT_SUBSAMPLED = 6, (1, 1)
 """Of PhotometricInterpretation and YCbCrSubSampling."""
 _BIG_ENDIAN = b"MM"
+_BAND_PIXELS = 4_000_000
 
 TiffImagePlugin.OPEN_INFO.update(
     {
@@ -59,6 +66,8 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
     """Warnings, once it is loaded."""
     curves: Curves | None
     """Those by which the pixels became ones of the curve of sRGB."""
+    _is_in_srgb: bool
+    """Whether inks became colours, which have room for alpha."""
     _layout: Layout | None
     _raw_mode: str
     """How Pillow takes pixels from libtiff, once it is about to."""
@@ -91,7 +100,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
                 return
 
     def _setup(self) -> None:
-        self._layout, self.curves, self.odd = None, None, []
+        self._layout, self.curves, self._is_in_srgb, self.odd = None, None, False, []
         _check_kind(self.tag_v2)
         if number(self.tag_v2.get(277, 1)) == 1 and self.tag_v2.get(284) == _PLANES:
             # A single plane is no other than the whole, but Pillow would take the first letter for its raw mode.
@@ -99,7 +108,8 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         try:
             super()._setup()
         except SyntaxError:
-            if not is_float(self.tag_v2):
+            # Pillow has no name for floats in colour, nor for most channels beside the colours, nor for Lab of 16 bits.
+            if not is_float(self.tag_v2) and not _are_numbers_of_ours(self.tag_v2):
                 raise
         except IndexError:
             # Pillow has no name for planes beyond those of the colours.
@@ -135,6 +145,16 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         icc = self.tag_v2.get(34675)
         return of_profile(icc) if isinstance(icc, bytes) else None
 
+    @property
+    def stored_mode(self) -> str:
+        return "CMYK" if self._layout is not None and self._layout.has_inks_and_alpha else self.mode
+
+    def left(self, header: Header) -> Header:
+        """What is still to be done with the colours of the pixels."""
+        if self._is_in_srgb:
+            return replace(header, attached=replace(header.attached, icc=None))
+        return self.curves.left(header) if self.curves else header
+
     def load(self) -> Any:
         if self._layout is not None:
             if self._im is None:
@@ -152,11 +172,25 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         ends = Ends(math.prod(self.size) * layout.channels * layout.kind.itemsize) if self._is_strict else None
         pixels, self.odd = tiff_samples.pixels(self.fp, layout, self.curves, ends)
         self.odd += ends.odd if ends else []
-        loaded = Image.fromarray(pixels, self.mode)
+        loaded = self._of_inks(pixels) if layout.has_inks_and_alpha else Image.fromarray(pixels, self.mode)
         del pixels
         self.im = loaded.im
         del loaded
         super().load_end()
+
+    def _of_inks(self, pixels: np.ndarray) -> Image.Image:
+        """CMYK and alpha, as RGBA."""
+        self._is_in_srgb, told = True, dict.fromkeys(self.odd)
+        height, width = pixels.shape[:2]
+        shown, rows = Image.new("RGBA", (width, height)), max(1, _BAND_PIXELS // width)
+        for top in range(0, height, rows):
+            band = pixels[top : top + rows]
+            colours, odd = colour.inks_in_srgb(Image.fromarray(band[..., :4], "CMYK"), self.info.get("icc_profile"))
+            colours.putalpha(Image.fromarray(band[..., 4]))
+            shown.paste(colours, (0, top))
+            told |= dict.fromkeys(odd)
+        self.odd = list(told)
+        return shown
 
     def _load_checked(self) -> bool:
         """Whether pixels of libtiff's were read here: of a kind that would have to be decoded twice to be checked."""
@@ -201,14 +235,26 @@ def _check_kind(tags: Any) -> None:
 def _are_planes_of_ours(tags: Any) -> bool:
     """Planes of whole numbers that Pillow mixes up.
 
-    It takes 16 bits for 8, and grey and alpha for one of them; and forgets that a and b of Lab have a sign.
+    It takes 16 bits for 8, and grey and alpha for one of them; has no place for alpha that colours were multiplied
+    with, nor for planes behind alpha; and forgets that a and b of Lab have a sign.
     """
     channels, bits, photometric = number(tags.get(277, 1)), set(several(tags.get(258, 1))), tags.get(262)
     if tags.get(284) != _PLANES or channels < 2 or sample_format(tags) != 1:
         return False
     if photometric == CMYK:
         return bits == {16} and tags.get(259, RAW) == RAW
+    extra = several(tags.get(338, ()))
+    if photometric == RGB and bits == {8} and any(extra) and (len(extra) > 1 or extra == (1,)):
+        return tiff_samples.are_read(tags)
     return photometric == LAB or (photometric in (0, 1, RGB) and (bits == {16} or (bits == {8} and photometric != RGB)))
+
+
+def _are_numbers_of_ours(tags: Any) -> bool:
+    """Lab of 16 bits, and whole numbers that have channels beside those of their colours."""
+    photometric, bits = number(tags.get(262)), set(several(tags.get(258, 1)))
+    if sample_format(tags) != UNSIGNED or bits not in ({8}, {16}):
+        return False
+    return (photometric, bits) == (LAB, {16}) or 0 < tiff_samples.COLOURS.get(photometric, 0) < number(tags.get(277, 1))
 
 
 def _are_deep_colours(tags: Any) -> bool:

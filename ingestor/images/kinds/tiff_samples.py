@@ -19,15 +19,15 @@ from ingestor.images.pixels.curves import Curves
 
 RGB, CMYK, LAB = 2, 5, 8
 """Of PhotometricInterpretation, where 0 and 1 are grey."""
-_COLOURS = {0: 1, 1: 1, RGB: 3, CMYK: 4, LAB: 3}
+COLOURS = {0: 1, 1: 1, RGB: 3, CMYK: 4, LAB: 3}
 """Channels of each."""
 RAW = 1
 _LZW, _PACKBITS, DEFLATE = 5, 32773, (8, 32946)
 """Of Compression."""
-_UNSIGNED, SIGNED, _FLOAT = 1, 2, 3
+UNSIGNED, SIGNED, _FLOAT = 1, 2, 3
 """Of SampleFormat."""
 _KINDS = {
-    _UNSIGNED: ("planes", "u", {8, 16}, (1, 2)),
+    UNSIGNED: ("whole numbers", "u", {8, 16}, (1, 2)),
     SIGNED: ("signed numbers", "i", {8}, (1, 2)),
     _FLOAT: ("floats", "f", {16, 32, 64}, (1, 2, 3)),
 }
@@ -54,6 +54,8 @@ class Layout:
     colours: int
     alpha: int
     """0 for none."""
+    alpha_at: int
+    """Which of the channels it is; 0 for none."""
     photometric: int
     planes: bool
     compression: int
@@ -68,12 +70,24 @@ class Layout:
 
     @property
     def mode(self) -> str:
+        """Pillow's, which has none of inks and alpha: those come as what they are shown as."""
+        if self.has_inks_and_alpha:
+            return "RGBA"
         name = {RGB: "RGB", CMYK: "CMYK", LAB: "LAB"}.get(self.photometric, "L")
         return name + ("A" if self.alpha else "")
 
     @property
-    def kept(self) -> int:
-        return self.colours + bool(self.alpha)
+    def white(self) -> float:
+        return 1.0 if self.kind.kind == "f" else float(np.iinfo(self.kind).max)
+
+    @property
+    def has_inks_and_alpha(self) -> bool:
+        return self.photometric == CMYK and bool(self.alpha)
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Channels that are."""
+        return (*range(self.colours), *((self.alpha_at,) if self.alpha else ()))
 
     @property
     def across(self) -> int:
@@ -95,7 +109,7 @@ def is_float(tags: Any) -> bool:
 
 def sample_format(tags: Any) -> int:
     """Of all channels; 0 where they differ."""
-    told = set(several(tags.get(339, _UNSIGNED)))
+    told = set(several(tags.get(339, UNSIGNED)))
     return number(told.pop()) if len(told) == 1 else 0
 
 
@@ -112,27 +126,26 @@ def layout_of(tags: Any) -> Layout:
 
     width, height, channels, photometric = one(256, 0), one(257, 0), one(277, 1), one(262, 1)
     bits, extra = set(several(tags.get(258, 1))), several(tags.get(338, ()))
-    colours = _COLOURS.get(photometric)
-    what, letter, depths, predictors = _KINDS.get(sample_format(tags), _KINDS[_UNSIGNED])
+    colours = COLOURS.get(photometric)
+    what, letter, depths, predictors = _KINDS.get(sample_format(tags), _KINDS[UNSIGNED])
     if colours is None or (is_float(tags) and photometric in (CMYK, LAB)):
         raise KindNotRead(f"{what} of photometric interpretation {photometric}")
     if len(bits) != 1 or not bits <= depths:
         raise KindNotRead(f"{what} of {', '.join(map(str, sorted(bits)))} bits")
     if not colours <= channels <= _MOST_CHANNELS:
         raise KindNotRead(f"{what} in {channels} channels")
-    if colours == 1 and channels > 2 and not is_float(tags):
-        # They may be colours after all, and are not guessed at where they are not in planes either.
+    told = [place for place, kind in enumerate(extra[: channels - colours]) if kind in (_ASSOCIATED, _UNASSOCIATED)]
+    alpha, alpha_at = (extra[told[0]], colours + told[0]) if told else (0, 0)
+    if colours == 1 and channels > 2 and not alpha and not is_float(tags):
+        # They may be colours after all, and are not guessed at.
         raise KindNotRead(f"grey pictures in {channels} planes")
-    alpha = extra[0] if channels > colours and extra and extra[0] in (_ASSOCIATED, _UNASSOCIATED) else 0
-    if alpha and photometric in (CMYK, LAB):
-        raise KindNotRead(f"{what} of inks or Lab with alpha")
+    if alpha and photometric == LAB:
+        raise KindNotRead(f"{what} of Lab with alpha")
     compression, predictor, planes = one(259, 1), one(317, 1), one(284, 1) == 2 and channels > 1
     if compression not in (RAW, _LZW, _PACKBITS, *DEFLATE):
         raise KindNotRead(f"{what} with compression {compression}")
     if predictor not in predictors or one(266, 1) != 1:
         raise KindNotRead(f"{what} with predictor {predictor} and fill order {one(266, 1)}")
-    if planes and alpha == _ASSOCIATED:
-        raise KindNotRead("planes that were multiplied with alpha")
     tiled = 324 in tags
     tile_width = one(322, 0) if tiled else width
     tile_height = one(323, 0) if tiled else min(height, one(278, height))
@@ -147,6 +160,7 @@ def layout_of(tags: Any) -> Layout:
         channels=channels,
         colours=colours,
         alpha=alpha,
+        alpha_at=alpha_at,
         photometric=photometric,
         planes=planes,
         compression=compression,
@@ -191,14 +205,13 @@ def pixels(file: IO[bytes], layout: Layout, curves: Curves | None, ends: Ends | 
     needed = layout.across * layout.down * (layout.channels if layout.planes else 1)
     if min(len(layout.offsets), len(layout.lengths)) < needed:
         raise ValueError("it names too few strips or tiles")
-    white = 1.0 if layout.kind.kind == "f" else float(np.iinfo(layout.kind).max)
-    low, high = 0.0, white
+    low, high, white = 0.0, layout.white, layout.white
     for block in _blocks(file, layout, None) if layout.kind.kind != "u" else ():
         if (values := block.values[..., : max(0, layout.colours - block.channel)]).size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     if not math.isfinite(255.0 / (high - low)) or not math.isfinite(high - low):
         raise KindNotRead("floats of such a range")
-    pixels = np.zeros((layout.height, layout.width, layout.kept), np.uint8)
+    pixels = np.zeros((layout.height, layout.width, len(layout.kept)), np.uint8)
     for block in _blocks(file, layout, ends):
         rows, columns, channels = block.values.shape
         target = pixels[block.top :, block.left :, block.channel :][:rows, :columns, :channels]
@@ -208,30 +221,54 @@ def pixels(file: IO[bytes], layout: Layout, curves: Curves | None, ends: Ends | 
         if curves is not None:
             for place in range(shown.shape[-1]):
                 shown[..., place] = curves.shown((shown[..., place] / 255.0).clip(0, 1), block.channel + place) * 255.0
+        if layout.photometric == LAB and layout.kind.itemsize == 2:
+            first = max(0, 1 - block.channel)
+            shown[..., first:] = _with_sign(block.values[..., first:colours])
         target[..., :colours] = shown + 0.5
         target[..., colours:] = block.values[..., colours:].clip(0.0, white) * (255.0 / white) + 0.5
     odd = colour.told_range(low, high) if layout.kind.kind == "f" else []
-    return (pixels[..., 0] if layout.kept == 1 else pixels), odd
+    return (pixels[..., 0] if len(layout.kept) == 1 else pixels), odd
+
+
+def _divide(colours: np.ndarray, alpha: np.ndarray, layout: Layout) -> None:
+    """Make colours those from before they were multiplied with alpha, in place."""
+    np.divide(colours, alpha / layout.white, out=colours, where=alpha > 0)
+    np.nan_to_num(colours, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    if layout.kind.kind == "u":
+        np.clip(colours, 0.0, layout.white, out=colours)  # more than all of it is there by rounding, or by mistake
+
+
+def _with_sign(values: np.ndarray) -> np.ndarray:
+    """The a and b of Lab: 16 bits with a sign, of which the upper ones are whole numbers, as bytes with a sign."""
+    numbers = np.where(values < 32768.0, values, values - 65536.0) / 256.0
+    signed: np.ndarray = np.floor(numbers + 0.5).clip(-128, 127) % 256
+    return signed
 
 
 def _blocks(file: IO[bytes], layout: Layout, ends: Ends | None) -> Iterator[_Block]:
     together, each = 1 if layout.planes else layout.channels, layout.across * layout.down
-    for place in range(each * (layout.kept if layout.planes else 1)):
-        channel, (row, column) = place // each, divmod(place % each, layout.across)
+    kept = layout.kept
+    seen = slice(len(kept)) if kept[-1] == len(kept) - 1 else list(kept)
+    for part in range(each * (len(kept) if layout.planes else 1)):
+        channel, (row, column) = part // each, divmod(part % each, layout.across)
+        place = kept[channel] * each + part % each
         top, left = row * layout.tile_height, column * layout.tile_width
         shape = (min(layout.tile_height, layout.height - top), layout.tile_width, together)
         read = reader(file, layout, place, shape, ends)
+        is_multiplied = layout.alpha == _ASSOCIATED and channel < layout.colours
+        if is_multiplied and layout.planes:
+            # A plane has its alpha in another one, which is read beside it.
+            read_alpha = reader(file, layout, layout.alpha_at * each + part % each, shape, None)
         step = max(1, _BAND_SAMPLES // (shape[1] * shape[2]))
         for first in range(0, shape[0], step):
-            values = read(min(step, shape[0] - first))[:, : layout.width - left, : layout.kept]
-            values = colour.finite(values)
+            values = read(min(step, shape[0] - first))[:, : layout.width - left]
+            values = colour.finite(values if layout.planes else values[..., seen])
             if layout.unmeasured is not None:
-                seen = values[..., : max(0, layout.colours - channel)]
-                seen[...] = colour.finite(seen, layout.unmeasured)
-            if layout.alpha == _ASSOCIATED:
-                alpha = values[..., layout.colours :]
-                np.divide(values[..., : layout.colours], alpha, out=values[..., : layout.colours], where=alpha > 0)
-                np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+                colours = values[..., : max(0, layout.colours - channel)]
+                colours[...] = colour.finite(colours, layout.unmeasured)
+            if is_multiplied:
+                alpha = colour.finite(read_alpha(len(values))[:, : layout.width - left]) if layout.planes else values
+                _divide(values[..., : layout.colours], alpha[..., -1:], layout)
             yield _Block(top + first, left, channel, values)
 
 

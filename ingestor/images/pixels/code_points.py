@@ -21,6 +21,9 @@ _USUAL_TRANSFERS = frozenset({1, 2, 4, 5, 6, 13, 14, 15})
 """Meant for a display, as sRGB is."""
 _LINEAR = 8
 _CURVE_STEPS = 1024
+_ADOBE_RGB = ((0.640, 0.330), (0.210, 0.710), (0.150, 0.060), (0.3127, 0.3290))
+_GAMMA_OF_ADOBE_RGB = 563
+"""256ths. Both from Adobe RGB (1998) Color Image Encoding, 4.3.1."""
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
@@ -36,8 +39,15 @@ def profile(primaries: int, transfer: int) -> bytes | None:
     known = _PRIMARIES.get(1 if primaries in _USUAL_PRIMARIES else primaries)
     if known is None or transfer not in _USUAL_TRANSFERS | {_LINEAR}:
         return None
-    light = np.array([]) if transfer == _LINEAR else _curve_of_srgb()
-    return _by_primaries(f"H.273 {primaries} {transfer}", [_xyz(column) for column in _to_d50(known).T], light)
+    curve = _curve() if transfer == _LINEAR else _curve_of_srgb()
+    return _by_primaries(f"H.273 {primaries} {transfer}", [_xyz(column) for column in _to_d50(known).T], curve)
+
+
+@functools.cache
+def adobe_rgb() -> bytes:
+    """The ICC profile of colours that a camera says to be those of Adobe RGB (1998)."""
+    colours = [_xyz(column) for column in _to_d50(_ADOBE_RGB).T]
+    return _by_primaries("compatible with Adobe RGB (1998)", colours, _curve(_GAMMA_OF_ADOBE_RGB))
 
 
 def by_curve_of_srgb(colours: list[bytes]) -> bytes:
@@ -45,13 +55,12 @@ def by_curve_of_srgb(colours: list[bytes]) -> bytes:
     return _by_primaries("the curve of sRGB", colours, _curve_of_srgb())
 
 
-def _curve_of_srgb() -> np.ndarray:
-    return srgb.light_of(np.linspace(0.0, 1.0, _CURVE_STEPS))
+def _curve_of_srgb() -> bytes:
+    light = srgb.light_of(np.linspace(0.0, 1.0, _CURVE_STEPS))
+    return _curve(*(light * 65535 + 0.5).astype(int).tolist())
 
 
-def _by_primaries(name: str, colours: list[bytes], light: np.ndarray) -> bytes:
-    """No `light` at all is the curve of linear light."""
-    curve = struct.pack(">4s4xI", b"curv", light.size) + (light * 65535 + 0.5).astype(">u2").tobytes()
+def _by_primaries(name: str, colours: list[bytes], curve: bytes) -> bytes:
     text = name.encode() + b"\0"
     tags = {
         b"desc": struct.pack(">4s4xI", b"desc", len(text)) + text + bytes(78),
@@ -78,6 +87,11 @@ def _to_d50(known: tuple[tuple[float, float], ...]) -> np.ndarray:
 
 def _xyz(values: np.ndarray) -> bytes:
     return struct.pack(">4s4x3i", b"XYZ ", *(round(float(value) * 65536) for value in values))
+
+
+def _curve(*steps: int) -> bytes:
+    """By the light of each step; one alone is a gamma, in 256ths, and none the curve of linear light."""
+    return struct.pack(f">4s4xI{len(steps)}H", b"curv", len(steps), *steps)
 
 
 def _icc(tags: dict[bytes, bytes]) -> bytes:

@@ -16,6 +16,7 @@ from ingestor.images.pixels import icc as icc_file
 from ingestor.images.pixels.samples import Picture, Samples
 
 _PLAIN = ("L", "RGB", "RGBX", "RGBA", "CMYK", "LAB", "YCbCr", "HSV")
+_SHOWN = ("L", "RGB", "RGBX", "RGBA")
 _SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 _BAND_PIXELS = 4_000_000
 """Deep pixels are converted in bands of this size, so that the intermediate numbers take little memory."""
@@ -23,6 +24,7 @@ _INTEGER_RANGES = tuple((1 << bits) - 1 for bits in (16, 24, 31, 32))
 _WHITE_IS_ZERO = 0
 """Of a TIFF's PhotometricInterpretation."""
 _GDAL_NODATA = 42113
+_APPROXIMATE = "CMYK without a usable colour profile: its colours are approximate"
 _NEARLY = 1e-5
 """How far from it a float may be that stands for no measurement: it is told in decimal digits, often few."""
 
@@ -202,24 +204,77 @@ def to_srgb(image: Image.Image, header: Header) -> tuple[Image.Image, bool, list
 
     A profile that is broken, or is for other channels than there are, is left out.
     """
-    icc, odd = header.attached.icc, []
-    if not icc and header.code_points is not None and not code_points.are_usual(*header.code_points):
-        icc = code_points.profile(*header.code_points)
-        odd = [] if icc else [_not_converted(*header.code_points)]
+    icc, odd = _told(image.mode, header)
     if icc:
         try:
             return _by_profile(image, icc)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-            odd.append(f"the colour profile cannot be used and was left out ({error})")
+            odd.append(_left_out(error))
     if image.mode == "LAB":
         return _transformed(image, ImageCms.createProfile("LAB")), True, odd
     if image.mode == "CMYK":
-        odd.append("CMYK without a usable colour profile: its colours are approximate")
-    if image.mode not in ("L", "RGB", "RGBX", "RGBA"):
+        odd.append(_APPROXIMATE)
+    if image.mode not in _SHOWN:
         return image.convert("RGB"), True, odd
     if (gamma := curves.own_gamma(header)) is not None:
         return _by_gamma(image, gamma), True, odd
     return image, False, odd
+
+
+def _told(mode: str, header: Header) -> tuple[bytes | None, list[str]]:
+    """The profile of colours, however they are told of, and a warning where one cannot be had."""
+    if header.is_adobe_rgb and mode in ("RGB", "RGBX"):
+        # Browsers and Pillow take no notice, but colours have no other meaning, and what is shown by it is right.
+        return code_points.adobe_rgb(), []
+    icc = header.attached.icc
+    if icc or header.code_points is None or code_points.are_usual(*header.code_points):
+        return icc, []
+    icc = code_points.profile(*header.code_points)
+    return icc, [] if icc else [_not_converted(*header.code_points)]
+
+
+def is_to_be_changed(mode: str, header: Header) -> bool:
+    """Whether `to_srgb` will have something to convert, as far as that shows before a pixel is decoded.
+
+    `mode` is Pillow's, of the picture as it is stored.
+    """
+    if mode not in _PLAIN:
+        is_grey = mode in ("1", "F", "LA", "La") or mode.startswith("I")
+        mode = "L" if is_grey else "RGB"
+    icc, _ = _told(mode, header)
+    if icc:
+        try:
+            return _changes(mode, icc)
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass  # it will be left out
+    return mode not in _SHOWN or curves.own_gamma(header) is not None
+
+
+def _changes(mode: str, icc: bytes) -> bool:
+    """Raises `ValueError` for a profile of other colours than there are, and what `ImageCms` does for a broken one."""
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+    space = profile.profile.xcolor_space.strip()
+    if space == "RGB" and mode not in ("CMYK", "LAB"):
+        icc_file.check_primaries(icc)
+        return not _is_srgb(profile)
+    if space != _SPACES.get(mode):
+        raise ValueError(f"it is for {space}, and the picture is {mode}")
+    return True
+
+
+def inks_in_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, list[str]]:
+    """CMYK in sRGB, and warnings: before anything else is done where there is alpha too, for which CMYK has no room."""
+    odd = []
+    if icc:
+        try:
+            return _by_profile(image, icc)[0], []
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+            odd.append(_left_out(error))
+    return image.convert("RGB"), [*odd, _APPROXIMATE]
+
+
+def _left_out(error: Exception) -> str:
+    return f"the colour profile cannot be used and was left out ({error})"
 
 
 def _not_converted(primaries: int, transfer: int) -> str:

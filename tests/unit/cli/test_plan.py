@@ -21,6 +21,7 @@ from ingestor.model import Purpose
 from ingestor.observe.instants import parsed
 from ingestor.policy.idempotency import content_id
 from ingestor.stages.fingerprint import fingerprint
+from tests import image_kit as kit
 from tests.ledger_kit import content, source_of
 from tests.unit.cli.conftest import Corner, Filled, Ran, on_terminal
 
@@ -45,6 +46,7 @@ KEYS = {
     "mended",
     "turned",
     "first_frame",
+    "colour",
     "skipped_reasons",
     "deferred_reasons",
     "quarantined_reasons",
@@ -104,6 +106,12 @@ def test_what_is_done_to_images_is_told_from_their_headers(filled: Corner) -> No
     assert told["skipped_reasons"] == {"not_an_image_name": 1}
     assert {os.path.basename(problem["path"]) for problem in told["problems"]} == {"text.png", "torn.jpg"}
     assert all(problem.keys() == {"path", "reason", "message"} for problem in told["problems"])
+
+
+def test_a_picture_whose_colours_are_converted_is_told_of(corner: Corner) -> None:
+    corner.drop("inks.tif", kit.saved(kit.quarters().convert("CMYK"), "TIFF"))
+    assert plan(corner)["colour"] == 1
+    assert "converted to sRGB" in corner.run("plan").out
 
 
 def test_a_plan_makes_no_file_and_sends_nothing(filled: Corner) -> None:

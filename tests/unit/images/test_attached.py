@@ -26,6 +26,14 @@ def test_what_was_turned_says_that_it_is_upright():
     assert kept.xmp == b'tiff:Orientation="1"'
 
 
+def test_what_was_in_adobe_rgb_says_that_it_is_in_srgb():
+    for turn in (1, 6):
+        kept, _ = carried(Attached(exif=kit.camera_exif(orientation=6)), turn=turn)
+        assert not exif.is_adobe_rgb(kept.exif)
+        assert b"SECRETNAME" in kept.exif
+        assert exif.orientation_of(kept.exif) == turn
+
+
 def test_what_is_kept_turned_says_so():
     kept, _ = carried(Attached(exif=kit.exif(6, make="Camera")), turn=6)
     assert exif.orientation_of(kept.exif) == 6

@@ -41,6 +41,14 @@ def test_a_still_picture_of_which_no_part_is_missing_is_whole_whatever_is_behind
     assert cut_off(write, data[:-9], name)
 
 
+@pytest.mark.parametrize("appended", [b"\n", bytes(100), b"a note of some program", bytes(range(7, 250)) * 9])
+def test_a_qoi_ends_with_its_mark_whatever_is_behind_it(write, appended):
+    data = kit.saved(kit.photograph(60, 40), "QOI")
+    assert not cut_off(write, data + appended, "QOI")
+    assert cut_off(write, data[:-1], "QOI")
+    assert cut_off(write, data[:-9] + b"\1", "QOI")
+
+
 @pytest.mark.parametrize(
     ("sample", "share"),
     [

@@ -210,6 +210,28 @@ def test_what_follows_the_end_is_told_and_gone_where_it_is_to_be_stripped(made_f
     assert stripped.warnings == told
 
 
+@pytest.mark.parametrize("appended", [b"appended" * 150, b"\n\0\0", bytes(1200), b"\0\0\0\2free" + bytes(9)])
+@pytest.mark.parametrize("name", ["AVIF", "HEIF", "QOI"])
+def test_what_follows_the_end_is_told_of_what_is_written_anew_too(made_fit, name, appended):
+    data = kit.heic() if name == "HEIF" else kit.saved(kit.quarters(), name)
+    payload = made_fit(data + appended)
+    assert payload.warnings == (f"{len(appended):,} B behind its end are no part of the picture",)
+    assert payload.normalised == ("webp",)
+    assert made_fit(data).warnings == ()
+
+
+def test_what_phones_append_to_a_heic_is_nothing_odd(made_fit):
+    assert made_fit(kit.heic() + b"Image_UTC_Data" + bytes(20) + b"SEFT").warnings == ()
+    assert made_fit(kit.heic() + struct.pack(">I4s", 50, b"mpvd") + bytes(42)).warnings == ()
+
+
+def test_a_box_that_claims_more_than_there_is_holds_the_picture_all_the_same(made_fit):
+    data = bytearray(kit.heic())
+    at = data.rindex(b"mdat") - 4
+    data[at : at + 4] = struct.pack(">I", len(data) - at + 1000)
+    assert made_fit(bytes(data)).warnings == ()
+
+
 @pytest.mark.parametrize("data", [kit.mpo(), kit.ultra_hdr(), kit.jpeg() + b"\0\0\0\x18ftypmp42" + bytes(99)])
 def test_what_phones_append_is_nothing_odd(made_fit, data):
     assert made_fit(data).warnings == ()

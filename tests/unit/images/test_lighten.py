@@ -75,6 +75,29 @@ def test_an_orientation_that_is_to_be_kept_survives_stripping(made_fit, name):
         assert image.getexif()[0x0112] == 6
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_that_colours_are_those_of_adobe_rgb_survives_stripping(made_fit, orientation):
+    data = kit.jpeg(kit.photograph(200, 120), exif=b"Exif\0\0" + kit.camera_exif(orientation=orientation))
+    payload = made_fit(data, metadata="strip", orientation="keep")
+    sent = payload.file.read_bytes()
+    assert payload.normalised == ("stripped",)
+    assert SECRET in data
+    assert SECRET not in sent
+    assert pixels(sent) == pixels(data)
+    with Image.open(io.BytesIO(sent)) as image:
+        told = image.getexif()
+    assert (told.get_ifd(0xA005), told.get_ifd(0x8769)[0xA001]) == ({1: "R03"}, 65535)
+    assert told.get(0x0112, 1) == orientation
+    assert made_fit(sent, metadata="strip", orientation="keep").is_source
+
+
+def test_a_profile_alone_survives_stripping_where_there_is_one(made_fit):
+    data = kit.jpeg(kit.photograph(200, 120), exif=b"Exif\0\0" + kit.camera_exif(), icc_profile=PROFILE)
+    with Image.open(io.BytesIO(made_fit(data, metadata="strip").file.read_bytes())) as image:
+        assert image.info["icc_profile"] == PROFILE
+        assert not image.getexif()
+
+
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("rules", [{"longest_side_px": 100}, {"orientation": "bake"}], ids=["resized", "turned"])
 def test_strip_holds_for_what_is_written_anew(made_fit, name, rules):

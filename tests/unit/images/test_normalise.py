@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from ingestor.errors import DiskFault, ImageRejected, SourceNotReady
 from ingestor.images import fitting
@@ -414,6 +415,65 @@ def test_inspect_tells_what_normalise_does_without_writing(made_fit, inspected, 
             assert getattr(foreseen, fact) == getattr(done, fact), fact
         assert foreseen.is_source
         assert foreseen.size_bytes == (len(data) if done.is_source else 0)
+
+
+@pytest.mark.parametrize("sample", kit.SAMPLES, ids=lambda sample: sample.id)
+@pytest.mark.parametrize("rules", [{}, {"longest_side_px": 32}, {"metadata": "strip"}], ids=str)
+def test_what_is_done_to_a_picture_is_foreseen_from_its_header(made_fit, inspected, sample, rules):
+    data, name = sample.make(), "image.tga" if sample.format == "TGA" else "image"
+    assert inspected(data, name, **rules).normalised == made_fit(data, name, **rules).normalised
+
+
+def coloured(name: str, icc: bytes, mode: str = "RGB") -> bytes:
+    return kit.saved(kit.quarters().convert(mode), name, icc_profile=icc)
+
+
+WIDE = kit.rgb_profile(kit.DISPLAY_P3, 2.2)
+COLOURS = {
+    "a wide gamut": (coloured("JPEG", WIDE), True),
+    "a wide gamut with alpha": (coloured("PNG", WIDE, "RGBA"), True),
+    "a palette": (coloured("PNG", WIDE, "P"), True),
+    "sRGB by a profile": (coloured("JPEG", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()), False),
+    "grey by a profile of grey": (coloured("PNG", kit.grey_profile(1.0), "L"), True),
+    "grey and alpha by a profile of grey": (coloured("PNG", kit.grey_profile(1.0), "LA"), True),
+    "grey by a profile of colours": (coloured("JPEG", WIDE, "L"), True),
+    "16 bits of grey by a steep profile": (coloured("PNG", kit.grey_profile(1.0), "I;16"), True),
+    "a profile for other channels": (coloured("JPEG", kit.cmyk_profile()), False),
+    "a broken profile": (coloured("JPEG", WIDE[:200]), False),
+    "primaries that cannot be meant": (coloured("JPEG", kit.rgb_profile(((0.1, 0.1, 0.1),) * 3, 2.2)), False),
+    "inks": (kit.cmyk_jpeg(), True),
+    "inks by a profile": (coloured("TIFF", kit.cmyk_profile(), "CMYK"), True),
+    "inks with alpha": (
+        kit.tiff_with_profile(
+            kit.tiff(np.full((48, 64, 5), 99, np.uint8), 5, more=[(338, 2)]),
+            kit.cmyk_profile(),
+        ),
+        True,
+    ),
+    "a gamma": (kit.png(kit.rgb_samples(), 8, 2, chunks=[kit.png_chunk(b"gAMA", struct.pack(">I", 100_000))]), True),
+    "the usual gamma": (
+        kit.png(kit.rgb_samples(), 8, 2, chunks=[kit.png_chunk(b"gAMA", struct.pack(">I", 45_455))]),
+        False,
+    ),
+    "code points": (kit.png(kit.rgb_samples(), 8, 2, chunks=[kit.png_chunk(b"cICP", bytes([12, 13, 0, 1]))]), True),
+    "code points of HDR": (
+        kit.png(kit.rgb_samples(), 8, 2, chunks=[kit.png_chunk(b"cICP", bytes([9, 16, 0, 1]))]),
+        False,
+    ),
+    "a camera's Adobe RGB": (kit.jpeg(exif=b"Exif\0\0" + kit.camera_exif()), True),
+    "no word of it": (kit.jpeg(), False),
+}
+
+
+@pytest.mark.parametrize(("data", "changes"), COLOURS.values(), ids=COLOURS)
+def test_it_is_foreseen_whose_colours_are_converted(made_fit, inspected, data, changes):
+    foreseen, done = (run(data, longest_side_px=32).normalised for run in (inspected, made_fit))
+    assert foreseen == done
+    assert ("colour" in foreseen) is changes
+
+
+def test_no_colour_is_converted_of_what_passes(inspected):
+    assert inspected(coloured("JPEG", WIDE)).normalised == ()
 
 
 RARELY_READ = [sample for sample in kit.SAMPLES if sample.rarely_read]

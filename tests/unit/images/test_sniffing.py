@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import io
+import struct
+import zipfile
+
 import pytest
 
 from ingestor.errors import ImageRejected, SourceNotReady
@@ -52,6 +56,56 @@ def test_what_it_is_instead_is_told_with_a_cure(write, head, said):
         kind(write, head + (b"\0\x03\x90" * 40 if said not in ("SVG", "web page", "text") else b" " * 40), "photo.jpg")
     assert caught.value.reason in ("unsupported", "not_an_image")
     assert ";" in str(caught.value) or "download" in str(caught.value)
+
+
+def zipped(kind: bytes, *, extra: bytes = b"", name: str = "mimetype") -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        first = zipfile.ZipInfo(name)
+        first.extra = extra
+        archive.writestr(first, kind)
+        archive.writestr("mergedimage.png", kit.saved(kit.quarters(), "PNG"))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"SDPX\0\0\x20\0V1.0", "a DPX frame"),
+        (b"XPDS\0\x20\0\0V1.0", "a DPX frame"),
+        (b"\x80\x2a\x5f\xd7\0\0\x08\0", "a Cineon frame"),
+        (b"\xd7\x5f\x2a\x80\0\x08\0\0", "a Cineon frame"),
+        (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 48 +X 64\n", "a Radiance HDR"),
+        (b"#?RGBE\nFORMAT=32-bit_rle_rgbe\n\n-Y 48 +X 64\n", "a Radiance HDR"),
+        (struct.pack("<2I", 1, 108) + bytes(range(1, 33)) + b" EMF", "a Windows metafile"),
+        (b"\xd7\xcd\xc6\x9a\0\0" + bytes(16) + b"\1\0\x09\0\0\3", "a Windows metafile"),
+        (struct.pack("<3HIHIH", 1, 9, 0x0300, 500, 3, 20, 0), "a Windows metafile"),
+        (struct.pack("<3HIHIH", 2, 9, 0x0100, 500, 3, 20, 0), "a Windows metafile"),
+        (b"\xabKTX 11\xbb\r\n\x1a\n\1\2\3\4", "a KTX texture"),
+        (b"\xabKTX 20\xbb\r\n\x1a\n\0\0\0\0", "a KTX texture"),
+        (b"\xab\1\1\3\2", "a VIFF file"),
+        (b"\0\xffKA\x08\0\0\0nsrP#Inf", "an Affinity document"),
+        (zipped(b"application/x-krita"), "a Krita document"),
+        (zipped(b"image/openraster"), "an OpenRaster document"),
+        (zipped(b"image/openraster", extra=b"UT\5\0\1\0\0\0\0"), "an OpenRaster document"),
+    ],
+)
+@pytest.mark.parametrize("name", ["image", "image.tga", "image.dib", "image.jpg"])
+def test_a_picture_of_a_kind_that_nothing_here_reads_is_named(write, data, said, name):
+    with pytest.raises(ImageRejected, match=f"is {said}.* which is not read here; export it as PNG") as caught:
+        kind(write, data + bytes(range(256)), name)
+    assert caught.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [zipped(b"application/epub+zip"), zipped(b"image/openraster", name="notes.txt"), b"PK\3\4" + b"mimetype" * 9],
+    ids=["another document", "another file", "cut off"],
+)
+def test_an_archive_of_anything_else_is_no_picture(write, data):
+    with pytest.raises(ImageRejected, match="ZIP archive; unpack it") as caught:
+        kind(write, data)
+    assert caught.value.reason == "not_an_image"
 
 
 def test_space_that_was_set_aside_is_not_refused_but_waited_for(write):

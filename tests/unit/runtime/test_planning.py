@@ -263,6 +263,31 @@ async def test_twins_of_a_bad_image_are_as_bad(desk: Desk) -> None:
     assert (await desk.plan()).quarantined == {"not_an_image": 2}
 
 
+async def test_each_of_two_bad_twins_is_told_by_its_own_name(desk: Desk) -> None:
+    names = ("a-text.jpg", "b-text.jpg", "deep/c-text.jpg")
+    for name in names:
+        desk.drop(name, b"same")
+    told = {problem.path: problem.message for problem in (await desk.plan()).problems}
+    assert told == {str(desk.root / path): f"{os.path.basename(path)}: is text" for path in names}
+    assert len(desk.headers.asked) == 1
+
+
+async def test_a_twin_of_what_is_not_ready_is_judged_by_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestor.runtime.planning.AT_ONCE", 1)  # in the order of their names
+    fresh, old = desk.drop("a-torn.jpg", b"same"), desk.drop("b-torn.jpg", b"same")
+    later = NOW + timedelta(hours=1)
+    written_at = later.timestamp() - 30
+    os.utime(fresh, (written_at, written_at))
+    planner = desk.planner(settings=folder_settings(desk.root, settle="60s"))
+    planner._clock = FakeClock(later)
+    plan = await planner.run()
+    assert (plan.deferred, plan.quarantined) == ({"truncated": 1}, {"truncated": 1})
+    assert {problem.path: problem.message for problem in plan.problems} == {
+        str(fresh): "a-torn.jpg: the end is missing",
+        str(old): "b-torn.jpg: the end is missing",
+    }
+
+
 async def test_metadata_that_names_the_file_makes_twins_two_images(desk: Desk) -> None:
     desk.drop("a.jpg", b"same")
     desk.drop("b.jpg", b"same")

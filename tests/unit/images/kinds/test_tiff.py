@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from ingestor.errors import ImageRejected, SourceNotReady
-from ingestor.images.kinds import tiff_samples
+from ingestor.images.kinds import tiff, tiff_samples
 from ingestor.images.kinds.tiff import TiffFile
 from tests import image_kit as kit
 
@@ -145,6 +145,63 @@ def test_a_file_that_is_cut_off_is_waited_for(made_fit):
     assert caught.value.reason == "truncated"
 
 
+def counting(data: bytes, length: int) -> bytes:
+    """The same little-endian TIFF, whose only strip or tile says that it has `length` bytes."""
+    at = next(at for tag in (279, 325) if (at := data.find(struct.pack("<2HI", tag, 4, 1))) > 0)
+    return data[: at + 8] + struct.pack("<I", length) + data[at + 12 :]
+
+
+RAW = {
+    "colours": lambda: kit.tiff(kit.rgb_samples().astype(np.uint8), 2),
+    "a tile": lambda: kit.tiff(kit.rgb_samples().astype(np.uint8), 2, tile=64),
+    "16 bits, read here": lambda: kit.tiff(
+        with_channels(kit.rgb_samples(16).astype(np.uint16), (2, 0)), 2, more=[(338, (2, 0))]
+    ),
+    "one bit": lambda: kit.saved(kit.quarters().convert("1"), "TIFF"),
+}
+
+
+@pytest.mark.parametrize("make", RAW.values(), ids=RAW)
+def test_raw_pixels_that_are_all_there_are_whole_whatever_their_length_is_told_to_be(made_fit, make):
+    data = make()
+    payload, plain = made_fit(counting(data, len(data) + 5000)), made_fit(data)
+    assert payload.warnings == ("a strip or tile claims more bytes than the file has",)
+    assert payload.file.read_bytes() == plain.file.read_bytes()
+    assert plain.warnings == ()
+    with pytest.raises(SourceNotReady):
+        made_fit(counting(data, len(data) + 5000)[:-1])
+
+
+@pytest.mark.parametrize("tag", [256, 257, 258, 277, 278])
+def test_a_size_of_nothing_makes_no_length_right(made_fit, tag):
+    data = counting(kit.tiff(kit.rgb_samples().astype(np.uint8), 2), 1_000_000).replace(
+        struct.pack("<2H", 284, 3) + struct.pack("<IHH", 1, 1, 0),
+        struct.pack("<2H", 284, 3) + struct.pack("<IHH", 1, 2, 0),
+    )
+    at = data.index(struct.pack("<H", tag), 8)
+    with pytest.raises((ImageRejected, SourceNotReady)):
+        made_fit(data[: at + 8] + bytes(4) + data[at + 12 :])
+
+
+@pytest.mark.parametrize("integrity", ["decode", "header"])
+def test_only_strictness_tells_of_a_length_beyond_the_end(made_fit, integrity):
+    data = counting(RAW["colours"](), 1_000_000)
+    assert made_fit(data, integrity=integrity).warnings == ()
+
+
+def test_packed_pixels_are_not_whole_where_their_length_is_beyond_the_end(made_fit):
+    with pytest.raises(SourceNotReady):
+        made_fit(counting(kit.tiff(kit.rgb_samples().astype(np.uint8), 2, packed=8), 1_000_000))
+
+
+@pytest.mark.parametrize("cut", [{"rows": 5}, {"tile": 16}, {"rows": 5, "planar": 2}], ids=str)
+def test_of_several_strips_or_tiles_each_has_to_be_there(made_fit, cut):
+    data = kit.tiff(kit.rgb_samples().astype(np.uint8), 2, **cut)
+    assert made_fit(data).warnings == ()
+    with pytest.raises(SourceNotReady):
+        made_fit(data[:-1])
+
+
 @pytest.mark.parametrize("packed", [5, 8])
 def test_a_damaged_strip_is_told(made_fit, packed):
     data = bytearray(kit.float_tiff(packed=packed))
@@ -192,15 +249,105 @@ def test_planes_of_whole_numbers_are_read(order, packed, predictor, cut):
 
 
 def with_two_that_mean_nothing(samples: np.ndarray, photometric: int) -> bytes:
-    data = kit.tiff(samples, photometric, planar=2, more=[(338, 0)])
-    # The kit gives a tag one value, and here there are two.
-    return data.replace(struct.pack("<2HI", 338, 3, 1), struct.pack("<2HI", 338, 3, 2))
+    return kit.tiff(samples, photometric, planar=2, more=[(338, (0, 0))])
 
 
 def test_planes_that_mean_nothing_are_left_out(made_fit):
     samples = np.dstack([kit.rgb_samples(), np.zeros((48, 64, 2))]).astype(np.uint8)
     with Image.open(made_fit(with_two_that_mean_nothing(samples, 2)).file) as image:
         assert kit.close(kit.corners(image), kit.QUADRANTS, 12)
+
+
+INKS = np.asarray(kit.quarters().convert("CMYK"))
+COLOURS = {
+    "grey of 16 bits": (kit.grey_samples(16).astype(np.uint16), 1),
+    "inks of 8 bits": (INKS, 5),
+    "inks of 16 bits": (INKS.astype(np.uint16) * 257, 5),
+    "colours of 16 bits": (kit.rgb_samples(16).astype(np.uint16), 2),
+    "colours of 8 bits": (kit.rgb_samples().astype(np.uint8), 2),
+}
+CHANNELS = {
+    "two selections": (0, 0),
+    "a selection": (0,),
+    "alpha": (2,),
+    "alpha and a selection": (2, 0),
+    "alpha behind a selection": (0, 2),
+    "multiplied with alpha": (1,),
+    "multiplied, and a selection": (1, 0),
+}
+"""ExtraSamples. The first is not for the first colours: three channels of grey may be colours after all, see below."""
+
+
+def with_channels(colours: np.ndarray, extra: tuple[int, ...]) -> np.ndarray:
+    """Half transparent on the left where it has alpha; what means nothing is noise."""
+    white = int(np.iinfo(colours.dtype).max)
+    height, width = colours.shape[:2]
+    alpha = np.full((height, width, 1), white, colours.dtype)
+    alpha[:, : width // 2] = white // 2 + 1
+    noise = np.random.default_rng(1).integers(0, white, (height, width, 1), dtype=colours.dtype)
+    if 1 in extra:
+        colours = np.round(colours * (alpha / white)).astype(colours.dtype)
+    return np.concatenate([colours, *(alpha if kind else noise for kind in extra)], axis=-1)
+
+
+@pytest.mark.parametrize(
+    "options", [{"packed": 8, "predictor": 2, "rows": 5}, {"planar": 2, "tile": 16}, {"order": ">"}]
+)
+@pytest.mark.parametrize(("what", "extra"), [*itertools.product(COLOURS, CHANNELS)][1:])
+def test_alpha_is_kept_beside_colours_and_selections_are_left_out(made_fit, what, extra, options):
+    (colours, photometric), extra = COLOURS[what], CHANNELS[extra]
+    data = kit.tiff(with_channels(colours, extra), photometric, more=[(338, extra)], **options)
+    shown = kit.quarters().convert("L") if photometric == 1 else kit.quarters()
+    with Image.open(made_fit(data).file) as image:
+        assert image.mode == ("RGBA" if any(extra) else "RGB")
+        assert kit.close(kit.corners(image.convert("RGB")), kit.corners(shown.convert("RGB")), 4)
+        if any(extra):
+            assert [image.getpixel(at)[3] for at in ((2, 2), (61, 45))] == [128, 255]
+
+
+def test_what_was_multiplied_with_less_alpha_than_it_says_is_no_darker_than_white():
+    samples = np.full((4, 4, 2), 40000, np.uint16)
+    samples[..., 1] = 20000
+    assert loaded(kit.tiff(samples, 1, more=[(338, 1)])).getpixel((1, 1)) == (255, 78)
+
+
+def test_inks_with_alpha_are_shown_by_their_profile(made_fit):
+    inks = kit.saved(kit.quarters().convert("CMYK"), "TIFF", icc_profile=kit.cmyk_profile())
+    data = kit.tiff_with_profile(kit.tiff(with_channels(INKS, (2,)), 5, more=[(338, 2)]), kit.cmyk_profile())
+    payload = made_fit(data)
+    assert payload.normalised == ("colour", "webp")
+    assert payload.warnings == ()
+    with Image.open(payload.file) as image, Image.open(made_fit(inks).file) as opaque:
+        assert "icc_profile" not in image.info
+        assert kit.close(kit.corners(image.convert("RGB")), kit.corners(opaque), 4)
+        assert not kit.close(kit.corners(opaque), kit.QUADRANTS, 12)
+        assert image.getpixel((2, 2))[3] == 128
+
+
+def test_inks_with_alpha_and_a_profile_for_other_channels_are_approximate_with_two_warnings(made_fit):
+    data = kit.tiff_with_profile(kit.tiff(with_channels(INKS, (2,)), 5, more=[(338, 2)]), kit.grey_profile(1.8))
+    odd = made_fit(data).warnings
+    assert len(odd) == 2
+    assert "profile cannot be used" in odd[0]
+    assert "approximate" in odd[1]
+
+
+def test_inks_with_alpha_are_turned_in_bands_without_a_seam(monkeypatch):
+    monkeypatch.setattr(tiff, "_BAND_PIXELS", 500)
+    image = loaded(kit.tiff(with_channels(INKS, (2,)), 5, more=[(338, 2), (274, 3)]))
+    assert image.mode == "RGBA"
+    assert np.array_equal(np.asarray(image)[::-1, ::-1, :3], np.asarray(kit.quarters()))
+
+
+@pytest.mark.parametrize("planar", [1, 2])
+def test_numbers_of_lab_with_a_sign_are_brought_to_8_bits_around_0(planar):
+    samples = np.zeros((1, 5, 3), np.uint16)
+    samples[0, :, 0] = 65535
+    samples[0, :, 1] = np.array([0, 256, -256, 32767, -32768]).astype(np.uint16)
+    told = [pixel[1] for pixel in loaded(kit.tiff(samples, 8, planar=planar)).get_flattened_data()]
+    stored = [[255, 0, 0], [255, 1, 0], [255, 255, 0], [255, 127, 0], [255, 128, 0]]
+    same = Image.fromarray(np.array([stored], np.uint8), "LAB")
+    assert told == [pixel[1] for pixel in same.get_flattened_data()]
 
 
 def thumbnail_first(*, first: int, second: int) -> bytes:

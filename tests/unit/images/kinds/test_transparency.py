@@ -75,6 +75,59 @@ def test_an_invisible_tga_stays_so_where_its_header_tells_of_alpha(made_fit):
     assert (alpha_of(made_fit(bytes(data))) == 0).all()
 
 
+def tga_of_16_bits(flags: np.ndarray, *, told: int, mapped: bool = False, packed: bool = False) -> bytes:
+    """Red, with `flags` in the highest bit; `told`: bits of alpha by its header. `mapped`: a palette of two such."""
+    height, width = (48, 64) if mapped else flags.shape
+    colours = (0x7C00 | flags.astype("<u2") << 15).tobytes()
+    kind = (1 if mapped else 2) + 8 * packed
+    head = struct.pack("<3B2HB4H2B", 0, mapped, kind, 0, 2 * mapped, 16 * mapped, 0, 0, width, height, 16, told)
+    if mapped:
+        head = head[:16] + bytes([8, told])
+        return head + colours + bytes(width * height // 2) + b"\1" * (width * height // 2)
+    if not packed:
+        return head + colours
+    pixels = [colours[at : at + 2] for at in range(0, len(colours), 2)]
+    return head + b"".join(b"\0" + pixel for pixel in pixels)
+
+
+HALF = np.repeat([[False], [True]], 24, axis=0).repeat(64, axis=1)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("flags", "told"), [(HALF, 0), (HALF | True, 0), (HALF & False, 0), (HALF | True, 1), (HALF & False, 1)]
+)
+def test_the_flag_of_16_bits_of_a_tga_is_no_alpha_where_not_told_or_the_same_everywhere(made_fit, flags, told, packed):
+    payload = made_fit(tga_of_16_bits(flags, told=told, packed=packed), "image.tga")
+    with Image.open(payload.file) as image:
+        assert image.mode == "RGB"
+        assert kit.close([image.getpixel((30, 20))], [(255, 0, 0)], 4)
+
+
+def test_the_flag_of_16_bits_of_a_tga_is_alpha_where_told_and_not_everywhere_the_same(made_fit):
+    alpha = alpha_of(made_fit(tga_of_16_bits(HALF, told=1), "image.tga"))
+    # From the bottom; what is set is transparent, as to Pillow and GIMP.
+    assert np.array_equal(alpha[::-1], np.where(HALF, 0, 255))
+
+
+@pytest.mark.parametrize(
+    ("flags", "told", "opaque"),
+    [((0, 1), 0, True), ((1, 1), 0, True), ((1, 1), 1, True), ((0, 0), 1, True), ((0, 1), 1, False)],
+)
+def test_the_flag_of_colours_in_a_palette_is_judged_in_the_same_way(made_fit, flags, told, opaque):
+    alpha = alpha_of(made_fit(tga_of_16_bits(np.array(flags), told=told, mapped=True), "image.tga"))
+    assert (alpha == 255).all() == opaque
+    assert (alpha == 255).any()
+
+
+@pytest.mark.parametrize(("alpha", "told", "opaque"), [(0, 0, True), (128, 0, False), (0, 8, False), (128, 8, False)])
+def test_grey_of_a_tga_has_alpha_where_it_is_told_of_or_to_be_seen(made_fit, alpha, told, opaque):
+    both = Image.merge("LA", (kit.quarters().convert("L"), Image.new("L", (64, 48), alpha)))
+    data = bytearray(kit.saved(both, "TGA"))
+    data[17] = data[17] & 0xF0 | told
+    assert (alpha_of(made_fit(bytes(data), "image.tga")) == (255 if opaque else alpha)).all()
+
+
 def test_grey_and_alpha_of_a_profile_are_converted_together(made_fit):
     grey = Image.linear_gradient("L").resize((64, 48))
     both = Image.merge("LA", (grey, Image.new("L", (64, 48), 90)))

@@ -79,6 +79,49 @@ def test_colours_told_by_code_points_come_out_as_they_are_meant(made_fit, primar
     assert np.abs(middles(stored.astype(float)) - meant).max() > 12
 
 
+ADOBE_RGB_GAMMA = 563 / 256
+
+
+@pytest.mark.parametrize("rules", [{}, {"longest_side_px": 96}, {"max_bytes": 4_000}, {"metadata": "strip"}], ids=str)
+def test_a_camera_that_says_adobe_rgb_without_a_profile_is_believed(made_fit, rules):
+    stored, exif = patches(), b"Exif\0\0" + kit.camera_exif(orientation=3)
+    payload = made_fit(kit.saved(stored, "JPEG", exif=exif, quality=97, subsampling=0), **rules)
+    assert "colour" in payload.normalised
+    assert payload.warnings == ()
+    meant = middles(by_hand(np.asarray(stored).astype(float), kit.ADOBE_RGB, ADOBE_RGB_GAMMA))
+    with Image.open(payload.file) as image:
+        upright = middles(np.asarray(image.convert("RGB").rotate(180).resize((192, 128))).astype(float))
+        told = image.getexif()
+    assert np.abs(upright - meant).mean() <= 3
+    assert np.abs(middles(np.asarray(stored).astype(float)) - meant).mean() > 6
+    # Who takes notice of it must not convert it once more.
+    assert told.get_ifd(0xA005) == ({} if rules.get("metadata") else {1: "R98"})
+
+
+@pytest.mark.parametrize(("index", "space"), [("R98", 1), ("R03", 1), ("R98", 65535), (None, 65535)])
+def test_a_camera_that_does_not_surely_say_adobe_rgb_means_srgb(made_fit, index, space):
+    exif = b"Exif\0\0" + kit.camera_exif(index=index, space=space, orientation=3)
+    payload = made_fit(kit.saved(patches(), "JPEG", exif=exif, quality=95))
+    assert payload.normalised == ("turned",)
+
+
+def test_a_profile_goes_before_what_a_camera_says(made_fit):
+    exif = b"Exif\0\0" + kit.camera_exif(orientation=3)
+    profile = kit.rgb_profile(kit.SRGB, 2.2)
+    one, other = (
+        made_fit(kit.saved(patches(), "JPEG", exif=told, icc_profile=profile)) for told in (exif, kit_exif(3))
+    )
+    assert np.array_equal(shown(one.file), shown(other.file))
+
+
+def test_inks_and_grey_are_not_in_adobe_rgb(made_fit):
+    exif = b"Exif\0\0" + kit.camera_exif(orientation=3)
+    payload = made_fit(kit.saved(patches().convert("L"), "JPEG", exif=exif))
+    assert payload.normalised == ("turned",)
+    inks = kit.jpeg_with(kit.cmyk_jpeg(), kit.jpeg_segment(0xE1, exif))
+    assert [warning for warning in made_fit(inks).warnings if "profile cannot" in warning] == []
+
+
 @pytest.mark.parametrize("before", [0, 5000])
 def test_an_avif_whose_code_points_say_display_p3_is_shown_so(made_fit, before):
     stored = patches()
