@@ -114,7 +114,7 @@ async def _walk(attempt: _Attempt) -> Done | Quarantined:
     async with tools.flights.alone(content.content_id):
         standing = await tools.ledger.enter(source, attempt.queued.context, content)
         if standing.state is State.QUARANTINED:
-            return await _quarantined(attempt, _as_its_twin(standing))
+            return await _quarantined(attempt, _as_its_twin(source, standing))
         if standing.withdrawn:
             raise SourceNotReady(WITHDRAWN, "it was purged meanwhile, and taken out of the line")
         if standing.state in HAS_LIVE_ID and not standing.renewal_wanted and standing.file_id is not None:
@@ -193,11 +193,12 @@ def _how(generation: int, replayed: bool) -> DoneAs:
     return DoneAs.RENEWED if generation else DoneAs.UPLOADED
 
 
-def _as_its_twin(standing: Standing) -> Quarantined:
-    """The same bytes, purpose and metadata were quarantined under another name, and would be again."""
-    return Quarantined(
-        reason=standing.reason or "unknown", message=standing.message or "", request_id=standing.request_id
-    )
+def _as_its_twin(source: SourceFile, standing: Standing) -> Quarantined:
+    """The same bytes, purpose and metadata were quarantined, mostly under another name, and would be again."""
+    name, message = source.absolute.name, standing.message or ""
+    if not message.startswith(f"{name}: "):
+        message = f"{name}: holds the same as a file that was quarantined before ({message})"
+    return Quarantined(reason=standing.reason or "unknown", message=message, request_id=standing.request_id)
 
 
 # -- other ends ------------------------------------------------------------------------------------
