@@ -218,6 +218,7 @@ async def assemble(
             upload_quota=api.uploads.status,
             read_quota=api.reads.status,
             breaker=lambda: api.files.breaker.state,
+            slots=api.files.slots.status,
             snapshots=snapshots,
             cluster=cluster,
         )
