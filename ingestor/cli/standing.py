@@ -16,7 +16,7 @@
                                       that is too many, in words, or null)
     api                               is_open (true: paused), reason, message, since, next_probe_at; null: unknown
     waiting_for                       what holds everything up, in words, or null
-    uploads                           in_flight, at_once (as many as may be now), most (`api.concurrency`); null: unknown
+    uploads                           in_flight, at_once (as many as may be), most (`api.concurrency`); null: unknown
     clock_slow_seconds                how far this machine's clock is behind the API's; instants are corrected for it
     hooks                             pending (messages that hooks have not taken yet)
     machines                          null, or of a shared ledger: stations (name, daemon), workers (worker, station,

@@ -58,7 +58,8 @@ def _at_once(uploads: Mapping[str, Any] | None) -> list[tuple[str, object]]:
     limit, most = _whole((uploads or {}).get("at_once")), _whole((uploads or {}).get("most"))
     if not 0 < limit < most:
         return []
-    words = f"{counted(limit, 'upload')} of {number(most)} that `api.concurrency` allows: the API or the link took no more"
+    allowed = f"{counted(limit, 'upload')} of {number(most)} that `api.concurrency` allows"
+    words = f"{allowed}: the API or the link took no more"
     return [("at once", Cell(words, "yellow"))]
 
 

@@ -124,11 +124,11 @@ class _Different:
         seen = (sighting.source.identity, sighting.context)
         if _is_out(sighting, known):
             return
-        if known is not None and (known.identity, known.context) == seen:
-            if known.state is SourceState.DONE and known.content_id is not None:
-                self._contents.add(known.content_id)
-                self._their_sizes.add(size_bytes)
-                return
+        is_same = known is not None and (known.identity, known.context) == seen
+        if known is not None and is_same and known.state is SourceState.DONE and known.content_id is not None:
+            self._contents.add(known.content_id)
+            self._their_sizes.add(size_bytes)
+            return
         self._other_sizes.add(size_bytes)
         self.may_be_more = True
 
