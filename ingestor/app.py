@@ -21,6 +21,7 @@ from ingestor.quota import LocalQuota, SharedQuota
 from ingestor.runtime.account import check_account
 from ingestor.runtime.clock_watch import kept_right
 from ingestor.runtime.leaders import SharedFlights
+from ingestor.runtime.moved_folders import follow_moved_folders
 from ingestor.runtime.parts import Parts
 from ingestor.runtime.spool import own_spool
 from ingestor.runtime.system_clock import SystemClock
@@ -190,6 +191,7 @@ async def assemble(
         if isinstance(clock, SystemClock):
             stack.enter_context(kept_right(clock, api.http, api.files, ledger=ledger, observer=observer))
         await check_account(settings, api.key, ledger=ledger, files=api.files)
+        await follow_moved_folders(settings.folders, ledger=ledger, observer=observer)
         below = spool_folder(settings)
         spool = _spool(below) if cluster is None else stack.enter_context(own_spool(below))
         images = image_pool(settings, spool)
@@ -218,6 +220,7 @@ async def assemble(
             upload_quota=api.uploads.status,
             read_quota=api.reads.status,
             breaker=lambda: api.files.breaker.state,
+            slots=api.files.slots.status,
             snapshots=snapshots,
             cluster=cluster,
         )

@@ -219,6 +219,9 @@ class Ledger(Outbox, Protocol):
     async def count_waiting(self, batch: str | None = None, folders: Sequence[str] | None = None) -> int:
         """How many paths are in line."""
 
+    async def move_root(self, folder: str, root: Path) -> int:
+        """A folder is at another place now, with all that it holds; how many of its paths were held at a former one."""
+
     async def shift_line(self, seconds: float) -> None:
         """Everyone's turn comes so much later (negative: earlier): the clock that had set it was wrong."""
 

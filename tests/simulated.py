@@ -161,6 +161,7 @@ async def simulated(
         upload_quota=uploads.status,
         read_quota=reads.status,
         breaker=lambda: api.breaker.state,
+        slots=api.slots.status,
         snapshots={"quota.uploads": uploads.snapshot},
     )
     try:

@@ -16,6 +16,7 @@
                                       that is too many, in words, or null)
     api                               is_open (true: paused), reason, message, since, next_probe_at; null: unknown
     waiting_for                       what holds everything up, in words, or null
+    uploads                           in_flight, at_once (as many as may be), most (`api.concurrency`); null: unknown
     clock_slow_seconds                how far this machine's clock is behind the API's; instants are corrected for it
     hooks                             pending (messages that hooks have not taken yet)
     machines                          null, or of a shared ledger: stations (name, daemon), workers (worker, station,
@@ -81,6 +82,7 @@ async def standing(settings: Settings) -> dict[str, Any]:
         # What a daemon that is gone waited for, nobody waits for any more.
         "api": (_mapping(told.get("api")) or None) if who else None,
         "waiting_for": told.get("waiting_for") if who else None,
+        "uploads": (_mapping(told.get("uploads")) or None) if who else None,
         "clock_slow_seconds": round(SystemClock.correction(), 3),
         "hooks": {"pending": found["pending_deliveries"]},
         "machines": found["machines"],

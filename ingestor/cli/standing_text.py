@@ -41,6 +41,7 @@ def _summary(status: Status, now: datetime) -> list[tuple[str, object]]:
     if status["waiting_for"]:
         pairs.append(("waits for", Cell(status["waiting_for"], "yellow")))
     pairs.append(("quota", supply_words(status["quota"])))
+    pairs += _at_once(status["uploads"])
     most = number(status["quota"]["largest_alive_set"])
     pairs.append(("live ids", f"{number(status['total']['live_ids'])}; at most {most} can be alive at once"))
     pairs += _renewals(status["renewals"])
@@ -50,6 +51,16 @@ def _summary(status: Status, now: datetime) -> list[tuple[str, object]]:
     if pending:
         pairs.append(("hooks", Cell(f"{number(pending)} still to be told", "yellow")))
     return pairs + _next(status, now) + _left_in_line(status)
+
+
+def _at_once(uploads: Mapping[str, Any] | None) -> list[tuple[str, object]]:
+    """Told while it is fewer than was asked for."""
+    limit, most = _whole((uploads or {}).get("at_once")), _whole((uploads or {}).get("most"))
+    if not 0 < limit < most:
+        return []
+    allowed = f"{counted(limit, 'upload')} of {number(most)} that `api.concurrency` allows"
+    words = f"{allowed}: the API or the link took no more"
+    return [("at once", Cell(words, "yellow"))]
 
 
 def _renewals(renewals: Mapping[str, Any] | None) -> list[tuple[str, object]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+from dataclasses import dataclass
 
 from ingestor.model import Lane
 from ingestor.ports import Observer
@@ -16,6 +17,22 @@ link may look like a late answer."""
 
 MOST_PATIENCE = 32
 """Rounds of successes before a slot that was too many again and again is tried once more: each try may cost a token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotsStatus:
+    """What `status` says of the uploads that are in flight."""
+
+    in_flight: int
+    limit: int
+    """As many may be in flight now: fewer than `most` where the API or the link took no more."""
+    most: int
+    """`api.concurrency`."""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether more uploads would be in flight, if the API or the link took them."""
+        return self.in_flight >= self.limit < self.most
 
 
 class Slots:
@@ -38,6 +55,9 @@ class Slots:
         self._crowded_at = math.inf
         self._patience = 1
         self._successes = 0
+
+    def status(self) -> SlotsStatus:
+        return SlotsStatus(in_flight=self.in_flight, limit=self.limit, most=self.most)
 
     async def enter(self, lane: Lane) -> int:
         """Return when there is room. The number goes back to `too_many`, so that one round counts once."""

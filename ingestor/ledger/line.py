@@ -275,6 +275,12 @@ def left_line(now: datetime) -> Parameters:
     }
 
 
+def move_root(connection: Connection, folder: str, root: str) -> int:
+    """Every path of a folder is below another root from now on; how many were not."""
+    elsewhere = (sources.c.folder == folder) & (sources.c.root != root)
+    return connection.execute(update(sources).where(elsewhere).values(root=root)).rowcount
+
+
 def shift_line(connection: Connection, by: timedelta) -> None:
     """Everyone's turn comes so much later (negative: earlier): the clock that had set it was wrong."""
     microseconds = by // _MICROSECOND

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
@@ -109,6 +110,9 @@ class SqlLedger(SqlOutbox):
 
     async def count_waiting(self, batch: str | None = None, folders: Sequence[str] | None = None) -> int:
         return await self._read(reads.count_waiting, batch, folders)
+
+    async def move_root(self, folder: str, root: Path) -> int:
+        return await self._write(line.move_root, folder, str(root))
 
     async def shift_line(self, seconds: float) -> None:
         await self._write(line.shift_line, timedelta(seconds=seconds))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+from ingestor.disk import open_regular
 from ingestor.ledger import LedgerReader
-from ingestor.model import ContentId, Known, Sighting, SourceState, State
+from ingestor.model import ContentId, Known, Sighting, SourceFile, SourceState, State
 from ingestor.policy.forecast import Supply, forecast
 from ingestor.policy.intake import Intake, intake_of
-from ingestor.policy.renewing import RENEWS, cannot_be_kept
+from ingestor.policy.renewing import RENEWS, cannot_be_kept, most_kept_alive
 from ingestor.ports import Clock, Ledger
 from ingestor.runtime.backfill import Selection
 from ingestor.runtime.opening import read_ledger
@@ -23,23 +25,89 @@ MANY = 100_000
 """Files: to hold each of more than so many against the ledger takes as long as the run that does nothing else. Then ids
 that are good count as those of the files that are there, though some were edited or deleted since."""
 
+LOOKS, LOOK_BYTES = 4, 4096
+"""Pieces of a file that are held against those of others of its size: the margins of two scans may well be the same."""
+
+LOOKS_AT_ONCE = 500
+"""Files between two moments at which a start can be interrupted."""
+
 
 async def too_many_to_renew(folders: Sequence[FolderSettings], ledger: Ledger, per_minute: float) -> str | None:
     """Why the folders that renew hold more than the quota can keep alive; None if they do not, or may not.
 
-    The same bytes take one id, however many files have them: those that are not known yet are counted by their sizes.
+    The same bytes take one id, however many files have them: those that are not known yet are counted by their sizes,
+    and where that is too few to tell (scans without compression are all of one size), by a look into each.
     """
     renewing = [DropFolder(folder) for folder in folders if folder.renew == RENEWS]
     if cannot_be_kept(sum([await asyncio.to_thread(_images, folder) for folder in renewing]), per_minute) is None:
         return None
     different = _Different()
-    for folder in renewing:
+    async for sighting, known in _held_against(renewing, ledger):
+        different.add(sighting, known)
+    why = cannot_be_kept(different.at_least, per_minute, at_least=different.may_be_more)
+    if why is not None or not different.may_be_more:
+        return why
+    return cannot_be_kept(await _different_looks(renewing, ledger, per_minute), per_minute, at_least=True)
+
+
+async def _held_against(folders: Sequence[DropFolder], ledger: Ledger) -> AsyncIterator[tuple[Sighting, Known | None]]:
+    """Each image of the folders, and what the ledger knows of it."""
+    for folder in folders:
         async for piece in folder.pieces():
             names = [posixpath.basename(sighting.source.path) for sighting in piece.sightings]
             known = await ledger.known(folder.name, piece.directory, None if piece.whole else names)
             for name, sighting in zip(names, piece.sightings, strict=True):
-                different.add(sighting, known.get(name))
-    return cannot_be_kept(different.at_least, per_minute, at_least=different.may_be_more)
+                yield sighting, known.get(name)
+
+
+async def _different_looks(folders: Sequence[DropFolder], ledger: Ledger, per_minute: float) -> int:
+    """How many images do not even look the same; no more are looked into than it takes to tell that they are too many.
+
+    Nor more than `MANY`, or twice of what may be: a folder of copies must not hold up the start.
+    """
+    most = most_kept_alive(per_minute)
+    looks: set[bytes] = set()
+    looked = 0
+    some: list[SourceFile] = []
+    async for sighting, known in _held_against(folders, ledger):
+        if _is_out(sighting, known):
+            continue
+        some.append(sighting.source)
+        if len(some) == LOOKS_AT_ONCE:
+            looks |= await asyncio.to_thread(_looks, some)
+            looked += len(some)
+            some = []
+            if len(looks) > most or looked >= max(MANY, 2 * most):
+                return len(looks)
+    return len(looks | await asyncio.to_thread(_looks, some))
+
+
+def _looks(files: Sequence[SourceFile]) -> set[bytes]:
+    """What tells files apart for certain, at the cost of four small reads each; one that cannot be read is left out."""
+    looks = set()
+    for file in files:
+        size_bytes = file.identity.size_bytes
+        look = hashlib.blake2b(str(size_bytes).encode(), digest_size=16)
+        try:
+            handle = open_regular(os.fspath(file.absolute), os.O_RDONLY)
+            try:
+                for place in range(LOOKS):
+                    look.update(os.pread(handle, LOOK_BYTES, max(0, size_bytes - LOOK_BYTES) * place // (LOOKS - 1)))
+            finally:
+                os.close(handle)
+        except OSError:
+            continue
+        looks.add(look.digest())
+    return looks
+
+
+def _is_out(sighting: Sighting, known: Known | None) -> bool:
+    """Whether nobody renews it: it is in quarantine, or was deleted at the API."""
+    return (
+        known is not None
+        and (known.identity, known.context) == (sighting.source.identity, sighting.context)
+        and (known.state is SourceState.QUARANTINED or known.upload_state is State.PURGED)
+    )
 
 
 class _Different:
@@ -54,13 +122,13 @@ class _Different:
     def add(self, sighting: Sighting, known: Known | None) -> None:
         size_bytes = sighting.source.identity.size_bytes
         seen = (sighting.source.identity, sighting.context)
-        if known is not None and (known.identity, known.context) == seen:
-            if known.state is SourceState.QUARANTINED or known.upload_state is State.PURGED:
-                return
-            if known.state is SourceState.DONE and known.content_id is not None:
-                self._contents.add(known.content_id)
-                self._their_sizes.add(size_bytes)
-                return
+        if _is_out(sighting, known):
+            return
+        is_same = known is not None and (known.identity, known.context) == seen
+        if known is not None and is_same and known.state is SourceState.DONE and known.content_id is not None:
+            self._contents.add(known.content_id)
+            self._their_sizes.add(size_bytes)
+            return
         self._other_sizes.add(size_bytes)
         self.may_be_more = True
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingestor.files_api import BreakerStatus
+from ingestor.files_api import BreakerStatus, SlotsStatus
 from ingestor.observe.recent import Recent
 from ingestor.runtime.parts import Parts
 
@@ -21,7 +21,7 @@ def status_now(parts: Parts, recent: Recent) -> dict[str, Any]:
     """API, folders, and what is waited for. JSON."""
     told = recent.snapshot()
     api = _api(parts.breaker())
-    quota = parts.upload_quota()
+    quota, slots = parts.upload_quota(), parts.slots()
     held = held_up(parts, told["paused"])
     return {
         "started_at": told["started_at"],
@@ -29,6 +29,7 @@ def status_now(parts: Parts, recent: Recent) -> dict[str, Any]:
         "paused": told["paused"],
         "folders": told["folders"],
         "waiting_for": None if held is None else held.message,
+        "uploads": {"in_flight": slots.in_flight, "at_once": slots.limit, "most": slots.most},
         "quota": {
             "left": quota.left,
             "capacity": quota.capacity,
@@ -55,7 +56,7 @@ class HeldUp:
     """What everything waits for now."""
 
     reason: str
-    """`api`, `disk` or `quota`."""
+    """`api`, `disk`, `quota` or `concurrency`."""
     message: str
 
 
@@ -67,11 +68,19 @@ def held_up(parts: Parts, paused: Mapping[str, Any]) -> HeldUp | None:
     if "disk" in paused:
         what = "the ledger" if paused["disk"]["reason"] == "ledger" else "a disk"
         return HeldUp("disk", f"{what}: {paused['disk']['message']}")
-    if quota.waiting:
-        free_at = quota.next_free_at
-        when = f", the next one is there at {free_at:%H:%M:%S}" if free_at else ""
-        return HeldUp("quota", f"quota: {quota.waiting} uploads wait for tokens{when}")
-    return None
+    if not quota.waiting:
+        return None
+    slots, free_at = parts.slots(), quota.next_free_at
+    if free_at is not None and free_at <= parts.clock.now():
+        # With tokens to be had it is only the number of uploads in flight that they wait for.
+        return HeldUp("concurrency", _crowded(slots)) if slots.is_short else None
+    when = f", the next one is there at {free_at:%H:%M:%S}" if free_at else ""
+    return HeldUp("quota", f"quota: {quota.waiting} uploads wait for tokens{when}")
+
+
+def _crowded(slots: SlotsStatus) -> str:
+    uploads = "one upload" if slots.limit == 1 else f"{slots.limit} uploads"
+    return f"the API or the link, which takes only {uploads} at once, of {slots.most} that `api.concurrency` allows"
 
 
 def _text(instant: datetime | None) -> str | None:

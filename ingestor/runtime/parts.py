@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ingestor.files_api import BreakerStatus
+from ingestor.files_api import BreakerStatus, SlotsStatus
 from ingestor.pipeline import Tools
 from ingestor.ports import Clock, Ledger, Observer
 from ingestor.quota import QuotaStatus
@@ -43,6 +43,8 @@ class Parts:
     upload_quota: Callable[[], QuotaStatus]
     read_quota: Callable[[], QuotaStatus]
     breaker: Callable[[], BreakerStatus]
+    slots: Callable[[], SlotsStatus]
+    """Uploads in flight."""
     cluster: Cluster | None = None
     """What there is besides where machines share the ledger."""
 

@@ -63,11 +63,11 @@ async def _afterwards(
 # -- refusals: an error envelope, and nothing happened
 
 
-def _rate_limit(service: Service, request: web.Request, retry_after: str | None, **code: str) -> ApiError:
+def _rate_limit(service: Service, request: web.Request, retry_after: str | None) -> ApiError:
     call = call_of(request)
     full_at = service.clock.now() + service.options.fault_retry_after_seconds
     call.level = dataclasses.replace(call.level, remaining=0, full_at=full_at)
-    return rate_limited(retry_after, **code)
+    return rate_limited(retry_after)
 
 
 def _in_seconds(service: Service) -> str:
@@ -100,9 +100,8 @@ REFUSALS: dict[str, Callable[[Service, web.Request], ApiError]] = {
     "rate_limit": lambda service, request: _rate_limit(service, request, _in_seconds(service)),
     "rate_limit_bare": lambda service, request: _rate_limit(service, request, None),
     "rate_limit_date": lambda service, request: _rate_limit(service, request, _as_date(service)),
-    "concurrency": lambda service, request: _rate_limit(
-        service, request, _in_seconds(service), code="concurrency_limit_exceeded"
-    ),
+    # The bucket is as full as it is: not tokens are missing, but room.
+    "concurrency": lambda service, request: rate_limited(_in_seconds(service), code="concurrency_limit_exceeded"),
     "unauthorized": lambda service, request: unauthorized("invalid_api_key", "This API key is not known."),
     "missing_scope": lambda service, request: missing_scope("write" if call_of(request).is_upload else "read"),
     "no_route": lambda service, request: not_found("There is no such route."),

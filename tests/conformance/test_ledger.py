@@ -1505,3 +1505,13 @@ async def test_what_is_kept_alive_is_counted_by_contents_that_have_a_source(
     assert await kept_alive("inbox") == 2
     clock.advance(LIFETIME.total_seconds())
     assert await kept_alive("inbox", "faces") == 0
+
+
+async def test_a_folder_that_has_moved_is_held_where_it_is_now(ledger: Ledger, walk: Walk) -> None:
+    elsewhere = sighting("x.jpg", folder="other")
+    for number, one in enumerate((A, elsewhere), 1):
+        await walk.uploaded(one, content(number))
+    assert await ledger.move_root(A.source.folder, Path("/new")) == 1
+    assert await ledger.move_root(A.source.folder, Path("/new")) == 0
+    roots = {entry.folder: entry.root for entry in await ledger.entries()}
+    assert roots == {A.source.folder: Path("/new"), "other": elsewhere.source.root}

@@ -369,6 +369,7 @@ class World:
             upload_quota=quota.status,
             read_quota=quota.status,
             breaker=lambda: api.breaker.state,
+            slots=api.slots.status,
             snapshots={"quota": quota.snapshot},
         )
         await ledger.open()

@@ -36,6 +36,7 @@ KEYS = {
     "hooks",
     "machines",
     "renewals",
+    "uploads",
 }
 COUNTS = {
     "waiting",
@@ -244,6 +245,32 @@ def test_a_running_daemon_says_what_it_waits_for_and_how_it_watches(filled: Corn
     assert status["folders"][0]["watch"]["last_scan_files"] == 17
     for words in ("ingestor watch, process", "paused since", "the API refuses our API key", "degraded", "poll", "17"):
         assert words in shown
+
+
+@pytest.mark.parametrize(
+    ("uploads", "said"),
+    [
+        ({"in_flight": 2, "at_once": 2, "most": 8}, "2 uploads of 8 that `api.concurrency` allows"),
+        ({"in_flight": 1, "at_once": 1, "most": 8}, "1 upload of 8 that `api.concurrency` allows"),
+        ({"in_flight": 8, "at_once": 8, "most": 8}, None),
+        ({"at_once": "many"}, None),
+        (None, None),
+    ],
+)
+def test_fewer_uploads_at_once_than_were_asked_for_are_told(filled: Corner, uploads: object, said: str | None) -> None:
+    async def story(ledger: Filled) -> None:
+        await ledger.ledger.set_fact(RUNTIME_FACT, {**TOLD, "uploads": uploads})
+
+    filled.fill(story)
+    lock = LedgerLock(filled.ledger, "ingestor watch")
+    lock.acquire()
+    try:
+        status, shown = filled.run("status", "--json").json, filled.run("status").out
+    finally:
+        lock.release()
+    assert status["uploads"] == uploads
+    assert ("api.concurrency" in shown) == (said is not None)
+    assert said is None or said in " ".join(shown.split())
 
 
 def test_what_a_daemon_waited_for_that_is_gone_nobody_waits_for(filled: Corner) -> None:

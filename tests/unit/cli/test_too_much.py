@@ -196,8 +196,39 @@ def test_unknown_files_may_all_be_the_same_but_for_those_of_other_sizes(corner: 
     assert (too_many(corner) or "").startswith("at least 12 different images in folders")
 
 
+def test_unknown_files_of_one_size_are_told_apart_by_a_look_into_them(corner: Corner) -> None:
+    for number in range(12):
+        middle = b"%06d" % number if number else b"white."
+        corner.drop(f"scan{number}.bmp", b"x" * 40_000 + middle + b"x" * 20_000)
+        corner.drop(f"copy{number}.bmp", b"x" * 40_000 + middle + b"x" * 20_000)
+    (corner.inbox / "scan0.bmp").unlink()
+    (corner.inbox / "copy0.bmp").unlink()
+    assert too_many(corner) is None
+    corner.drop("scan0.bmp", b"x" * 40_000 + b"white." + b"x" * 20_000)
+    assert (too_many(corner) or "").startswith("at least 12 different images in folders")
+
+
+def test_what_cannot_be_looked_into_counts_for_nothing(corner: Corner, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop(corner, 40)
+    assert too_many(corner) is not None
+    monkeypatch.setattr(capacity, "open_regular", lambda *_: (_ for _ in ()).throw(PermissionError("no")))
+    assert too_many(corner) is None
+
+
+def test_of_very_many_files_only_so_many_are_looked_into(corner: Corner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "MANY", 0)
+    monkeypatch.setattr(capacity, "LOOKS_AT_ONCE", 5)
+    looked: list[int] = []
+    look = capacity._looks
+    monkeypatch.setattr(capacity, "_looks", lambda some: looked.append(len(some)) or look(some))
+    for number in range(60):
+        corner.drop(f"{number}.png", b"x" * 500)
+    assert too_many(corner) is None
+    assert sum(looked) == 25
+
+
 def test_an_unknown_file_may_be_the_same_as_a_known_one_of_its_size(corner: Corner) -> None:
-    names = drop(corner, 40)
+    names = drop(corner, 40, different=11)
     hold(corner, {name: number for number, name in enumerate(names[:11])})
     assert too_many(corner) is None
     corner.drop("another.png", b"x" * 500)

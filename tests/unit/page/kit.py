@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 
-from ingestor.files_api import BreakerStatus
+from ingestor.files_api import BreakerStatus, SlotsStatus
 from ingestor.images.workers.pool import ImagePool
 from ingestor.ledger import SqliteBrowser, SqliteLedger
 from ingestor.observe.metrics import Metrics
@@ -68,6 +68,8 @@ QUOTA = QuotaStatus(
     others_spending=0,
 )
 
+SLOTS = SlotsStatus(in_flight=0, limit=8, most=8)
+
 
 @dataclass
 class World:
@@ -81,6 +83,7 @@ class World:
     observer: RecordingObserver = field(default_factory=RecordingObserver)
     breaker: BreakerStatus = CLOSED
     quota: QuotaStatus = QUOTA
+    slots: SlotsStatus = SLOTS
 
     @property
     def walk(self) -> Walk:
@@ -107,6 +110,7 @@ class World:
             upload_quota=lambda: self.quota,
             read_quota=lambda: self.quota,
             breaker=lambda: self.breaker,
+            slots=lambda: self.slots,
         )
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from ingestor.files_api import BreakerStatus
+from ingestor.files_api import BreakerStatus, SlotsStatus
 from ingestor.observe.recent import Recent
 from ingestor.page.overview import overview, rate_per_minute, verdict
 from ingestor.runtime.now import status_now
@@ -84,6 +85,18 @@ async def test_what_is_waited_for_is_said_first(page: Page, change: object, kind
     assert said(page)[0] == kind
     assert said(page)[1].startswith(words)
     assert f"verdict-{kind}" in await page.text("/")
+
+
+async def test_with_tokens_left_it_is_no_quota_that_uploads_wait_for(page: Page) -> None:
+    now = page.world.clock.now()
+    page.world.quota = replace(page.world.quota, waiting=16, next_free_at=now)
+    page.world.slots = SlotsStatus(in_flight=8, limit=8, most=8)
+    assert status_now(page.site.parts, page.site.recent)["waiting_for"] is None
+    page.world.slots = SlotsStatus(in_flight=2, limit=2, most=8)
+    assert said(page)[1].startswith("Waiting for the API or the link, which takes only 2 uploads at once")
+    assert status_now(page.site.parts, page.site.recent)["uploads"] == {"in_flight": 2, "at_once": 2, "most": 8}
+    page.world.quota = replace(page.world.quota, next_free_at=now + timedelta(seconds=2))
+    assert said(page)[1].startswith("Waiting for quota: 16 uploads wait for tokens, the next one is there at")
 
 
 async def test_the_rate_is_that_of_the_last_minutes(page: Page) -> None:

@@ -51,7 +51,13 @@ async def test_retry_after_comes_in_seconds_as_a_date_or_not_at_all(serve):
     told, now = (parsedate_to_datetime(date.headers[name]) for name in ("Retry-After", "Date"))
     assert (told - now).total_seconds() == 7
     assert concurrency.headers["Retry-After"] == "7"
-    assert {answer.remaining for answer in (seconds, bare, date, concurrency)} == {0}
+    assert {answer.remaining for answer in (seconds, bare, date)} == {0}
+
+
+async def test_too_many_at_once_says_nothing_of_the_bucket_but_the_truth(serve):
+    caller = await serve(upload_bucket=Bucket(5, 1))
+    caller.sandbox.script("ok", "concurrency", "ok")
+    assert [(await caller.upload()).remaining for _ in range(3)] == [4, 4, 3]
 
 
 async def test_a_fault_spends_no_token_and_tells_the_true_level(serve):
