@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 REPLAY_WINDOW = timedelta(hours=24)
 """From the first request with a key. CONTRACT.md, Idempotency."""
 
-REPLAY_MARGIN = timedelta(minutes=2)
+REPLAY_MARGIN = timedelta(minutes=30)
 """An id with less than this left is no use to whoever reads the manifest: the next generation follows at once."""
 
 

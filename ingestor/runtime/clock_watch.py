@@ -1,7 +1,8 @@
 """Holds this machine's clock against the API's: a wrong one is noticed, told, and reckoned with.
 
 A false end cannot be taken back, and a late renewal leaves an image without an id. So nothing ends, and nothing is
-renewed, by a clock that no answer has confirmed in this process: the correction that the ledger remembers is a guess.
+renewed, by a clock that no answer has confirmed in this process, as long as one can be hoped for: the correction that
+the ledger remembers is a guess. While the API is away, that is the better of two: ids do end meanwhile.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def _no_workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     async def started(pool: object) -> None:
         pass
 
-    monkeypatch.setattr("ingestor.images.ImagePool.warm_up", started)
+    monkeypatch.setattr("ingestor.images.workers.pool.ImagePool.warm_up", started)
 
 
 def found(corner: Corner, area: str, *arguments: str) -> list[tuple[str, str]]:
