@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -229,9 +230,11 @@ TOLD = {
 }
 
 
-def test_a_running_daemon_says_what_it_waits_for_and_how_it_watches(filled: Corner) -> None:
+def while_it_runs(filled: Corner, told: dict[str, Any]) -> tuple[Any, str]:
+    """`status` as JSON and as text, of a daemon that has told this of itself."""
+
     async def story(ledger: Filled) -> None:
-        await ledger.ledger.set_fact(RUNTIME_FACT, TOLD)
+        await ledger.ledger.set_fact(RUNTIME_FACT, told)
 
     filled.fill(story)
     lock = LedgerLock(filled.ledger, "ingestor watch")
@@ -240,6 +243,11 @@ def test_a_running_daemon_says_what_it_waits_for_and_how_it_watches(filled: Corn
         status, shown = filled.run("status", "--json").json, filled.run("status").out
     finally:
         lock.release()
+    return status, shown
+
+
+def test_a_running_daemon_says_what_it_waits_for_and_how_it_watches(filled: Corner) -> None:
+    status, shown = while_it_runs(filled, TOLD)
     assert status["daemon"]["running"] is True
     assert status["api"]["is_open"] is True
     assert status["folders"][0]["watch"]["last_scan_files"] == 17
@@ -258,16 +266,7 @@ def test_a_running_daemon_says_what_it_waits_for_and_how_it_watches(filled: Corn
     ],
 )
 def test_fewer_uploads_at_once_than_were_asked_for_are_told(filled: Corner, uploads: object, said: str | None) -> None:
-    async def story(ledger: Filled) -> None:
-        await ledger.ledger.set_fact(RUNTIME_FACT, {**TOLD, "uploads": uploads})
-
-    filled.fill(story)
-    lock = LedgerLock(filled.ledger, "ingestor watch")
-    lock.acquire()
-    try:
-        status, shown = filled.run("status", "--json").json, filled.run("status").out
-    finally:
-        lock.release()
+    status, shown = while_it_runs(filled, {**TOLD, "uploads": uploads})
     assert status["uploads"] == uploads
     assert ("api.concurrency" in shown) == (said is not None)
     assert said is None or said in " ".join(shown.split())

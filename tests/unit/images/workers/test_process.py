@@ -30,7 +30,7 @@ def test_a_worker_runs_the_package_that_started_it(tmp_path):
 
 
 def test_a_worker_is_spared_what_the_pool_needs():
-    """Asyncio and TLS would be a tenth of its memory, and a third of the time that it takes to start."""
+    """Asyncio and TLS would be a tenth of its memory."""
     told = "import sys, ingestor.images.workers.worker; print({'asyncio', 'ssl'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "set()", done.stderr
