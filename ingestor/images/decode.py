@@ -71,9 +71,12 @@ def _jpeg(
     source: Source, header: Header, undecoded: Undecoded, wanted: Size, *, strict: bool, to_resize: bool
 ) -> Decoded:
     scale = jpeg.scale(header.size, wanted)
-    decoded = jpeg.samples if to_resize else jpeg.decode
     try:
-        image, odd = decoded(source.once(Walk), scale.decoded, strict=strict)
+        image: Picture
+        if to_resize:
+            image, odd = jpeg.samples_of(source, scale.decoded, strict=strict)
+        else:
+            image, odd = jpeg.decode(source.once(Walk), scale.decoded, strict=strict)
     except jpeg.NotReadHere:
         # Pillow's build of the same library reads kinds that the strict one does not.
         return _whole(_loaded(undecoded.take()), header, ["this kind of JPEG could not be checked strictly"])

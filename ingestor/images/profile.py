@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib import metadata
 
 import PIL
 import pyvips
@@ -39,7 +38,7 @@ def profile(row: Format, written_as: str, rules: NormaliseRules) -> str:
         f"lcms-{_version('littlecms2')}",
         f"simplejpeg-{simplejpeg.__version__}",
         f"vips-{'.'.join(str(pyvips.version(part)) for part in range(3))}",
-        *([f"openjpeg-{metadata.version('pylibjpeg-openjpeg')}"] if row.name == "JPEG2000" else []),
+        *([f"openjpeg-{_openjpeg_version()}"] if row.name == "JPEG2000" else []),
         str(RECIPE),
         hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12],
     ]
@@ -48,3 +47,9 @@ def profile(row: Format, written_as: str, rules: NormaliseRules) -> str:
 
 def _version(library: str) -> str:
     return features.version(library) or PIL.__version__
+
+
+def _openjpeg_version() -> str:
+    from importlib import metadata  # late: a twentieth of a worker's memory, for what few ever need
+
+    return metadata.version("pylibjpeg-openjpeg")

@@ -40,7 +40,8 @@ def read(source: Source, row: Format, rules: NormaliseRules, *, alone: bool = Fa
         boxes = jp2_boxes.read(source) if row.name == "JPEG2000" else jp2_boxes.Told()
         # Not `Image.open`, which keeps to itself why a plugin refuses a file.
         factory = _factory(source, row, rules)
-        picture = factory(source.head_stream() if alone else source.stream(), "")
+        # A JPEG that is held here would be in memory beside its pixels, which are nearly always read elsewhere.
+        picture = factory(source.head_stream() if alone or row.name == "JPEG" else source.stream(), "")
         size = Size(*picture.size)
         _check_pixels(source, size, rules)
         if row.name == "PNG" and picture.mode == "P" and not getattr(picture.palette, "palette", None):

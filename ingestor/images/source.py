@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import mmap
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -19,6 +21,11 @@ Found = TypeVar("Found")
 HEAD_BYTES = 4096
 IN_MEMORY_BYTES = 64_000_000
 """Files up to here are read at once; larger ones only by decoders that need all of it."""
+
+_HELD_BYTES = 4_000_000
+"""Up to here a copy of a file costs less than a thread that keeps it from being one."""
+_GIVE_BACK_SECONDS = 0.005
+"""In which a decoder goes through a megabyte or less."""
 
 
 class Source:
@@ -58,6 +65,29 @@ class Source:
         """Give the memory of `whole` back; what is asked for later is read anew."""
         self._whole, self._found = None, {}
 
+    @contextlib.contextmanager
+    def in_passing(self) -> Iterator[bytes | mmap.mmap]:
+        """All bytes, for a decoder that goes through them once: those of a large file are not held in memory.
+
+        They come from the system's cache, and what `whole` and `once` have kept is forgotten. A file that becomes
+        shorter meanwhile, or cannot be read, ends the process with SIGBUS (mmap(2)).
+        """
+        if (mapped := self._mapped()) is None:
+            yield self.whole()
+            return
+        self.forget()
+        with _given_back(mapped):
+            yield mapped
+
+    def _mapped(self) -> mmap.mmap | None:
+        if self.is_mended or self.size_bytes <= _HELD_BYTES:
+            return None
+        try:
+            return mmap.mmap(self._file.fileno(), self.size_bytes, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):
+            # Not every file system can, and the file may be shorter by now.
+            return None
+
     def tail(self, count: int) -> bytes:
         self._file.seek(max(0, self.size_bytes - count))
         return self._read(count)
@@ -88,6 +118,27 @@ class Source:
             return self._file.read(count)
         except OSError as error:
             raise not_ready(self.path, error) from error
+
+
+@contextlib.contextmanager
+def _given_back(mapped: mmap.mmap) -> Iterator[None]:
+    """Meanwhile pages that were read do not stay in this process: what is read again comes from the cache again."""
+    done = threading.Event()
+
+    def give_back() -> None:
+        while not done.wait(_GIVE_BACK_SECONDS):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+    thread = threading.Thread(target=give_back, name="give back", daemon=True)
+    with contextlib.suppress(RuntimeError):
+        # Refused where there are as many threads as there may be: that costs memory alone.
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if thread.ident is not None:
+            thread.join()
 
 
 @contextlib.contextmanager

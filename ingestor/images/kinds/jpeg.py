@@ -9,6 +9,7 @@ import contextlib
 import math
 import re
 from dataclasses import dataclass
+from mmap import mmap
 
 import numpy as np
 import simplejpeg
@@ -17,6 +18,7 @@ from PIL import Image, ImageChops
 from ingestor.images.kinds import jpeg_holes, jpeg_markers
 from ingestor.images.kinds.jpeg_markers import Walk
 from ingestor.images.pixels.samples import Picture, Samples
+from ingestor.images.source import Source
 from ingestor.policy.sizing import Size
 
 CHECK_FACTOR = 8
@@ -36,6 +38,7 @@ MOST_SEGMENTS = 100_000
 
 _CHECKED_AS = {"Gray": "GRAY", "YCbCr": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}
 _MODES = {"Gray": ("GRAY", "L"), "CMYK": ("CMYK", "CMYK"), "YCCK": ("CMYK", "CMYK")}
+_AVERAGED = {"Gray": ("GRAY", "L"), "YCbCr": ("RGB", "RGB"), "RGB": ("RGB", "RGB")}
 
 _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _FEW_LEFT_OVER = 2
@@ -76,11 +79,21 @@ def decode(file: Walk, size: Size, *, strict: bool) -> tuple[Image.Image, list[s
 
 def samples(file: Walk, size: Size, *, strict: bool) -> tuple[Picture, list[str]]:
     """Like `decode`, for a picture that is about to be made smaller: with less memory, where there is a way."""
-    if (found := kind(file)) not in ("Gray", "YCbCr", "RGB"):
+    if (found := kind(file)) not in _AVERAGED:
         return decode(file, size, strict=strict)
-    space, mode = _MODES.get(found, ("RGB", "RGB"))
+    space, mode = _AVERAGED[found]
     pixels, odd = _decoded(file, space, size, strict=strict)
     return Samples(mode, pixels), odd
+
+
+def samples_of(source: Source, size: Size, *, strict: bool) -> tuple[Picture, list[str]]:
+    """Like `samples`, of a file of its own: a large one is not held in memory beside its pixels."""
+    found = kind(source.once(Walk))
+    if found in _AVERAGED and (not strict or _may_be_whole(source.once(Walk))):
+        space, mode = _AVERAGED[found]
+        with contextlib.suppress(ValueError), source.in_passing() as data:
+            return Samples(mode, _pixels(data, space, size, strict=strict)), []
+    return samples(source.once(Walk), size, strict=strict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,23 +119,27 @@ def scale(size: Size, wanted: Size) -> Scale:
 
 
 def _decoded(file: Walk, space: str, size: Size, *, strict: bool) -> tuple[np.ndarray, list[str]]:
-    def pixels(data: bytes, *, strict: bool) -> np.ndarray:
-        found: np.ndarray = simplejpeg.decode_jpeg(
-            data, space, min_width=size.width, min_height=size.height, strict=strict
-        )
-        return found
-
-    if strict and _silent_damage(file) is None and not jpeg_holes.ends_in_zeros(file):
+    if strict and _may_be_whole(file):
         with contextlib.suppress(ValueError):
-            return pixels(file.data, strict=True), []
+            return _pixels(file.data, space, size, strict=True), []
     odd = check(file) if strict else []
     with contextlib.suppress(ValueError):
-        return pixels(file.data, strict=False), odd
+        return _pixels(file.data, space, size, strict=False), odd
     # It may be a marker beside the picture that the library cannot go past.
     try:
-        return pixels(jpeg_markers.plain(file), strict=False), odd
+        return _pixels(jpeg_markers.plain(file), space, size, strict=False), odd
     except ValueError as error:
         raise NotReadHere(str(error)) from error
+
+
+def _pixels(data: bytes | mmap, space: str, size: Size, *, strict: bool) -> np.ndarray:
+    found: np.ndarray = simplejpeg.decode_jpeg(data, space, min_width=size.width, min_height=size.height, strict=strict)
+    return found
+
+
+def _may_be_whole(file: Walk) -> bool:
+    """Whether nothing speaks against it but what the decoder itself would tell."""
+    return _silent_damage(file) is None and not jpeg_holes.ends_in_zeros(file)
 
 
 def kind(file: Walk) -> str:

@@ -18,7 +18,6 @@ from ingestor.images.pixels import icc as icc_file
 
 STEPS_MAY_SHOW = "its colours are stored by a steep curve, of which only 8 bits could be read: shadows may show steps"
 
-_VALUES = np.arange(65536) / 65535.0
 _STEEP_GAMMA = 1.5
 """Below it a curve has fewer steps in the shadows than the eye sees."""
 _USUAL_GAMMA = (0.44, 0.47)
@@ -59,7 +58,7 @@ def of(header: Header) -> Curves | None:
     if icc:
         return of_profile(icc)
     gamma = own_gamma(header)
-    return None if gamma is None else Curves(tables=(_table(_VALUES ** (1.0 / gamma)),) * 3, icc=None)
+    return None if gamma is None else Curves(tables=(_table(_values() ** (1.0 / gamma)),) * 3, icc=None)
 
 
 def own_gamma(header: Header) -> float | None:
@@ -99,6 +98,12 @@ def _is_steep(light: np.ndarray) -> bool:
     return 0.0 < half < 1.0 and bool(np.log(half) / np.log(0.5) < _STEEP_GAMMA)
 
 
+@functools.cache
+def _values() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """All of 16 bits, from 0 to 1."""
+    return np.arange(65536) / 65535.0
+
+
 # -- ICC.1:2010, 10 --------------------------------------------------------------------------------
 
 
@@ -110,12 +115,12 @@ def _light(curve: bytes) -> np.ndarray:
         raise ValueError("it is no curve")
     (count,) = struct.unpack_from(">I", curve, 8)
     if count == 0:
-        return _VALUES
+        return _values()
     points = np.frombuffer(curve, ">u2", count, 12)
     if count == 1:
-        gamma: np.ndarray = _VALUES ** (int(points[0]) / 256.0)
+        gamma: np.ndarray = _values() ** (int(points[0]) / 256.0)
         return gamma
-    return np.interp(_VALUES, np.linspace(0.0, 1.0, count), points / 65535.0)
+    return np.interp(_values(), np.linspace(0.0, 1.0, count), points / 65535.0)
 
 
 def _parametric(curve: bytes) -> np.ndarray:
@@ -127,6 +132,7 @@ def _parametric(curve: bytes) -> np.ndarray:
             d, e, f, c = -b / a, c, c, 0.0
         case 3:
             e = f = 0.0
-    powered = np.maximum(a * _VALUES + b, 0.0) ** g + e
-    light: np.ndarray = np.where(d <= _VALUES, powered, c * _VALUES + f)
+    values = _values()
+    powered = np.maximum(a * values + b, 0.0) ** g + e
+    light: np.ndarray = np.where(d <= values, powered, c * values + f)
     return light

@@ -28,7 +28,7 @@ Rows = Callable[[int, int], bytes | np.ndarray]
 _SUPPORT = 3
 _BAND_PIXELS = 500_000
 """Of the result, before what it was made of is given back."""
-_STEP_BYTES = 1_000_000
+_STEP_BYTES = 250_000
 """What stands between the two passes at a time: more would not stay in the caches."""
 _LEAST_STEP_ROWS = 8
 _FINEST_PART = 64

@@ -14,10 +14,10 @@ import secrets
 import time
 from pathlib import Path
 
-from ingestor.errors import ImageRejected, ImageWorkerLost
+from ingestor.errors import ImageRejected, ImageWorkerLost, SourceNotReady
 from ingestor.images.workers import answers
 from ingestor.images.workers.gate import Gate
-from ingestor.images.workers.process import WorkerDied, WorkerHung, WorkerNotStarted, WorkerProcess
+from ingestor.images.workers.process import SourceFailed, WorkerDied, WorkerHung, WorkerNotStarted, WorkerProcess
 from ingestor.images.workers.wire import Message, path_to_text
 from ingestor.model import Payload
 from ingestor.policy.formats import FILE_SUFFIX
@@ -118,6 +118,10 @@ class ImagePool:
                 return await self._once(task, source, stem, fresh=True)
             except WorkerHung as hang:
                 raise self._took_too_long(source, "twice, the second time with nothing else running") from hang
+            except SourceFailed as failure:
+                raise SourceNotReady(
+                    "busy", f"{source.name}: cannot be read just now; its disk fails, or it becomes shorter"
+                ) from failure
             except WorkerDied as death:
                 raise ImageRejected(
                     "crashed",

@@ -47,6 +47,10 @@ class WorkerHung(WorkerDied):
     """It gave no answer in time, and was not at work: stopped, waiting, or its answer was not listened to."""
 
 
+class SourceFailed(WorkerDied):
+    """It was reading a file that became shorter, or could not be read any further: SIGBUS, mmap(2)."""
+
+
 class WorkerNotStarted(Exception):
     """A process could not be started or did not get ready: the machine's fault, never an image's."""
 
@@ -133,18 +137,19 @@ class WorkerProcess:
             header = await self._answers.readexactly(wire.LENGTH.size)
             return wire.unpack(await self._answers.readexactly(wire.body_length(header)))
         except (asyncio.IncompleteReadError, OSError) as error:
-            raise WorkerDied(await self._how_it_ended()) from error
+            raise await self._how_it_ended() from error
         except ValueError as error:
             raise WorkerDied(f"it answered nonsense ({error})") from error
 
-    async def _how_it_ended(self) -> str:
+    async def _how_it_ended(self) -> WorkerDied:
         code = await self._reap(2.0)
         if code is None:
-            return "it closed its channel"
+            return WorkerDied("it closed its channel")
         if code < 0:
             with contextlib.suppress(ValueError):
-                return f"killed by {signal.Signals(-code).name}"
-        return f"exit code {code}"
+                kind = SourceFailed if -code == signal.SIGBUS else WorkerDied
+                return kind(f"killed by {signal.Signals(-code).name}")
+        return WorkerDied(f"exit code {code}")
 
     def last_words(self) -> str:
         """The last line that it wrote to its stderr; empty if none."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from PIL import Image, ImageCms
 
 from ingestor.errors import DiskFault, ImageRejected, SourceNotReady
 from ingestor.images import fitting
-from ingestor.images.kinds import jpeg_markers
+from ingestor.images.kinds import jpeg, jpeg_markers
 from ingestor.images.normalise import inspect, normalise
 from ingestor.images.source import Source
 from ingestor.policy.formats import BY_NAME
@@ -68,6 +70,24 @@ def test_where_the_header_is_all_that_is_asked_for_nothing_else_is_read(write, t
     assert payload.is_source
     assert payload.sha256 == ""
     assert (payload.width_px, payload.height_px) == (1200, 900)
+
+
+def test_a_large_jpeg_is_not_held_beside_its_pixels(write, tmp_path, monkeypatch):
+    path = write(kit.jpeg(kit.noise(3000, 2000), quality=95), "large.jpg")
+    held = []
+
+    def pixels(*given, **more):
+        held.append(tracemalloc.get_traced_memory()[0])
+        return decoded(*given, **more)
+
+    decoded = jpeg._pixels
+    monkeypatch.setattr(jpeg, "_pixels", pixels)
+    tracemalloc.start()
+    try:
+        normalise(path, tmp_path / "spool", NormaliseRules(longest_side_px=300), time.perf_counter())
+    finally:
+        tracemalloc.stop()
+    assert held[0] < path.stat().st_size / 2
 
 
 def test_a_plan_refuses_by_the_header_what_is_refused_by_it(write, tmp_path):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import socket
+import threading
 
 import pytest
 
@@ -89,3 +91,58 @@ def test_parts_and_the_whole_are_the_same_bytes(tmp_path, monkeypatch):
             assert file.at(5000, 10) == data[5000:5010]
             file.forget()
             assert file.whole() == data
+
+
+@pytest.fixture
+def mapped(monkeypatch):
+    """Files of a page and more are not held."""
+    monkeypatch.setattr(source, "_HELD_BYTES", mmap.PAGESIZE)
+
+
+@pytest.fixture
+def large(tmp_path):
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(3 * mmap.PAGESIZE))
+    return path
+
+
+def test_a_large_file_that_is_gone_through_is_not_held(mapped, large):
+    with opened(large, PLENTY) as file:
+        seen = file.once(bytes)
+        with file.in_passing() as data:
+            assert isinstance(data, mmap.mmap)
+            assert data[:] == large.read_bytes()
+            assert (file._whole, file._found) == (None, {})
+        assert file.once(bytes) == seen
+
+
+def test_what_was_given_back_is_read_again(mapped, large, monkeypatch):
+    monkeypatch.setattr(source, "_GIVE_BACK_SECONDS", 0.0)
+    with opened(large, PLENTY) as file, file.in_passing() as data:
+        for _ in range(1000):
+            assert data[-mmap.PAGESIZE :] == large.read_bytes()[-mmap.PAGESIZE :]
+    assert "give back" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_file_that_must_be_held_is_gone_through_all_the_same(mapped, large, monkeypatch):
+    data = large.read_bytes()
+
+    def refuse(*_, **__):
+        raise OSError(errno.ENODEV, "this file system maps no files")
+
+    with opened(large, PLENTY) as file:
+        file.replace(data[: 2 * mmap.PAGESIZE])
+        with file.in_passing() as passing:
+            assert passing == data[: 2 * mmap.PAGESIZE]
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    with opened(large, PLENTY) as file, file.in_passing() as passing:
+        assert passing == data
+
+
+def test_without_another_thread_a_large_file_is_read_too(mapped, large, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with opened(large, PLENTY) as file, file.in_passing() as data:
+        assert data[:] == large.read_bytes()

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ingestor.images import source
 from ingestor.images.kinds import jpeg, webp
 from ingestor.images.kinds.jpeg_markers import Walk
+from ingestor.images.pixels.samples import Picture, Samples
 from ingestor.policy.sizing import Size
 from tests import image_kit as kit
 
@@ -62,6 +64,33 @@ def test_the_strict_decoder_sees_what_pillow_sees(sample):
     with Image.open(io.BytesIO(data)) as other:
         difference = np.asarray(image.convert("RGB")).astype(int) - np.asarray(other.convert("RGB")).astype(int)
     assert np.abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize("sample", READ_HERE, ids=lambda sample: sample.id)
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_file_that_is_not_held_has_the_same_pixels(sample, strict, tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "_HELD_BYTES", 0)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(sample.make())
+    wanted = Size(-(-sample.size[0] // 2), -(-sample.size[1] // 2))
+    picture, odd = jpeg.samples(Walk(path.read_bytes()), wanted, strict=strict)
+    with source.opened(path, 300_000_000) as file:
+        passed, told = jpeg.samples_of(file, wanted, strict=strict)
+    assert (passed.mode, passed.size, told) == (picture.mode, picture.size, odd)
+    assert _pixels(passed) == _pixels(picture)
+
+
+def _pixels(picture: Picture) -> bytes:
+    return (picture.image() if isinstance(picture, Samples) else picture).tobytes()
+
+
+def test_damage_to_a_file_that_is_not_held_is_found_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "_HELD_BYTES", 0)
+    data = kit.jpeg(kit.photograph(800, 600))
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 4096 :])
+    with source.opened(path, 300_000_000) as file, pytest.raises(ValueError, match="data"):
+        jpeg.samples_of(file, Size(800, 600), strict=True)
 
 
 def test_what_is_no_jpeg_is_not_read_here():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import signal
 import socket
@@ -72,6 +73,15 @@ def _stop(task: wire.Message) -> wire.Message:
     return {"end": "not_ready", "reason": "busy", "message": "went on the second time"}
 
 
+def _shrink(task: wire.Message) -> wire.Message:
+    with _mark(task).open("w+b") as file:
+        file.write(bytes(mmap.PAGESIZE))
+        file.flush()
+        with mmap.mmap(file.fileno(), 0) as mapped:
+            file.truncate(0)
+            return {"end": "not_ready", "reason": "busy", "message": str(mapped[0])}
+
+
 def _mark(task: wire.Message) -> Path:
     """A file in the spool, the only folder in which a worker can leave one."""
     return wire.path_from_text(task["spool_stem"]).with_name("tried")
@@ -132,6 +142,7 @@ _WISHES = {
     "hoard": _hoard,
     "once": _once,
     "stop": _stop,
+    "shrink": _shrink,
     "burn": _burn,
     "nonsense": _nonsense,
     "confess": _confess,

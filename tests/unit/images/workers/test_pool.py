@@ -102,6 +102,12 @@ async def test_an_image_that_was_only_unlucky_gets_a_second_try(pool, folder):
         await pool.normalise(photo(folder, "once.bmp"), folder / "spool")
 
 
+async def test_a_file_that_becomes_shorter_while_it_is_read_is_looked_at_again_later(pool, folder):
+    with pytest.raises(SourceNotReady, match=r"shrink\.bmp: cannot be read just now") as caught:
+        await pool.normalise(photo(folder, "shrink.bmp"), folder / "spool")
+    assert caught.value.reason == "busy"
+
+
 @pytest.fixture
 async def hasty():
     """One odd worker that has half a second for an image."""
