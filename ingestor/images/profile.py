@@ -9,10 +9,10 @@ import hashlib
 import json
 
 import PIL
-import pyvips
 import simplejpeg
 from PIL import features
 
+from ingestor.images.pixels import resample
 from ingestor.policy.formats import Format
 from ingestor.ports import NormaliseRules
 
@@ -37,7 +37,7 @@ def profile(row: Format, written_as: str, rules: NormaliseRules) -> str:
         f"pillow-{PIL.__version__}",
         f"lcms-{_version('littlecms2')}",
         f"simplejpeg-{simplejpeg.__version__}",
-        f"vips-{'.'.join(str(pyvips.version(part)) for part in range(3))}",
+        f"vips-{resample.VERSION}",
         *([f"openjpeg-{_openjpeg_version()}"] if row.name == "JPEG2000" else []),
         str(RECIPE),
         hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12],

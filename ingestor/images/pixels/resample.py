@@ -19,6 +19,9 @@ from PIL import Image
 from ingestor.images.pixels import srgb
 from ingestor.policy.sizing import Size
 
+VERSION = ".".join(str(pyvips.version(part)) for part in range(3))
+"""Of libvips."""
+
 AS_LIGHT = frozenset({"L", "RGB", "RGBA"})
 """The modes whose values can be taken as light, encoded as in sRGB."""
 
