@@ -50,6 +50,6 @@ def _version(library: str) -> str:
 
 
 def _openjpeg_version() -> str:
-    from importlib import metadata  # late: a twentieth of a worker's memory, for what few ever need
+    from importlib import metadata  # late: 2 MB of each worker, of which few ever need it
 
     return metadata.version("pylibjpeg-openjpeg")

@@ -23,7 +23,7 @@ IN_MEMORY_BYTES = 64_000_000
 """Files up to here are read at once; larger ones only by decoders that need all of it."""
 
 _HELD_BYTES = 4_000_000
-"""Up to here a copy of a file costs less than a thread that keeps it from being one."""
+"""A copy of a file up to here is small beside what a worker takes anyway."""
 _GIVE_BACK_SECONDS = 0.005
 """In which a decoder goes through a megabyte or less."""
 
