@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from ingestor.errors import ImageRejected, SourceNotReady
+from ingestor.images import mapped
 from ingestor.policy.sizing import check_file_bytes
 
 Found = TypeVar("Found")
@@ -66,24 +67,26 @@ class Source:
         self._whole, self._found = None, {}
 
     @contextlib.contextmanager
-    def in_passing(self) -> Iterator[bytes | mmap.mmap]:
+    def in_passing(self, checked_bytes: int) -> Iterator[bytes | mmap.mmap]:
         """All bytes, for a decoder that goes through them once: those of a large file are not held in memory.
 
-        They come from the system's cache, and what `whole` and `once` have kept is forgotten. A file that becomes
-        shorter meanwhile, or cannot be read, ends the process with SIGBUS (mmap(2)).
+        They come from the system's cache, and what `whole` and `once` have kept is forgotten. Only the first
+        `checked_bytes` stay as `whole` had them, whoever writes to the file meanwhile: by them memory is allocated. A
+        file that becomes shorter meanwhile, or cannot be read, ends the process with SIGBUS (mmap(2)).
         """
-        if (mapped := self._mapped()) is None:
+        held_bytes = mapped.pages(checked_bytes)
+        if (data := self._mapped(held_bytes)) is None:
             yield self.whole()
             return
         self.forget()
-        with _given_back(mapped):
-            yield mapped
+        with _given_back(data, held_bytes):
+            yield data
 
-    def _mapped(self) -> mmap.mmap | None:
-        if self.is_mended or self.size_bytes <= _HELD_BYTES:
+    def _mapped(self, held_bytes: int) -> mmap.mmap | None:
+        if self.is_mended or self.size_bytes <= max(_HELD_BYTES, held_bytes) or len(self.whole()) != self.size_bytes:
             return None
         try:
-            return mmap.mmap(self._file.fileno(), self.size_bytes, access=mmap.ACCESS_READ)
+            return mapped.behind(self.whole()[:held_bytes], self._file.fileno(), self.size_bytes)
         except (OSError, ValueError):
             # Not every file system can, and the file may be shorter by now.
             return None
@@ -121,13 +124,13 @@ class Source:
 
 
 @contextlib.contextmanager
-def _given_back(mapped: mmap.mmap) -> Iterator[None]:
+def _given_back(data: mmap.mmap, held_bytes: int) -> Iterator[None]:
     """Meanwhile pages that were read do not stay in this process: what is read again comes from the cache again."""
     done = threading.Event()
 
     def give_back() -> None:
         while not done.wait(_GIVE_BACK_SECONDS):
-            mapped.madvise(mmap.MADV_DONTNEED)
+            data.madvise(mmap.MADV_DONTNEED, held_bytes)
 
     thread = threading.Thread(target=give_back, name="give back", daemon=True)
     with contextlib.suppress(RuntimeError):

@@ -77,23 +77,35 @@ def decode(file: Walk, size: Size, *, strict: bool) -> tuple[Image.Image, list[s
     return ImageChops.invert(image) if mode == "CMYK" else image, odd
 
 
-def samples(file: Walk, size: Size, *, strict: bool) -> tuple[Picture, list[str]]:
-    """Like `decode`, for a picture that is about to be made smaller: with less memory, where there is a way."""
+def samples(file: Walk, size: Size, *, strict: bool, is_odd: bool = False) -> tuple[Picture, list[str]]:
+    """Like `decode`, for a picture that is about to be made smaller: with less memory, where there is a way.
+
+    `is_odd`: its decoder has told something already.
+    """
     if (found := kind(file)) not in _AVERAGED:
         return decode(file, size, strict=strict)
     space, mode = _AVERAGED[found]
-    pixels, odd = _decoded(file, space, size, strict=strict)
+    pixels, odd = (_odd if is_odd else _decoded)(file, space, size, strict=strict)
     return Samples(mode, pixels), odd
 
 
 def samples_of(source: Source, size: Size, *, strict: bool) -> tuple[Picture, list[str]]:
     """Like `samples`, of a file of its own: a large one is not held in memory beside its pixels."""
     found = kind(source.once(Walk))
-    if found in _AVERAGED and (not strict or _may_be_whole(source.once(Walk))):
-        space, mode = _AVERAGED[found]
-        with contextlib.suppress(ValueError), source.in_passing() as data:
-            return Samples(mode, _pixels(data, space, size, strict=strict)), []
-    return samples(source.once(Walk), size, strict=strict)
+    start = jpeg_markers.start_of_data(source.once(Walk))
+    if found not in _AVERAGED or start is None or (strict and not _may_be_whole(source.once(Walk))):
+        return samples(source.once(Walk), size, strict=strict)
+    with contextlib.suppress(ValueError):
+        return _passed(source, start, found, size, strict=strict), []
+    # What kind it is has to be asked again: it may be another file by now.
+    return samples(source.once(Walk), size, strict=strict, is_odd=True)
+
+
+def _passed(source: Source, start: int, kind_: str, size: Size, *, strict: bool) -> Samples:
+    # Taken apart here, so that nothing holds the file's bytes afterwards.
+    space, mode = _AVERAGED[kind_]
+    with source.in_passing(start) as data:
+        return Samples(mode, _pixels(data, space, size, strict=strict))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +134,10 @@ def _decoded(file: Walk, space: str, size: Size, *, strict: bool) -> tuple[np.nd
     if strict and _may_be_whole(file):
         with contextlib.suppress(ValueError):
             return _pixels(file.data, space, size, strict=True), []
+    return _odd(file, space, size, strict=strict)
+
+
+def _odd(file: Walk, space: str, size: Size, *, strict: bool) -> tuple[np.ndarray, list[str]]:
     odd = check(file) if strict else []
     with contextlib.suppress(ValueError):
         return _pixels(file.data, space, size, strict=False), odd

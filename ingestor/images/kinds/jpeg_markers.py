@@ -118,6 +118,11 @@ def first_frame(file: Iterable[Segment]) -> int | None:
     return None
 
 
+def start_of_data(file: Iterable[Segment]) -> int | None:
+    """Where the data of the first scan begin; None where there is none."""
+    return next((segment.end for segment in file if segment.marker == SOS), None)
+
+
 def is_lossless(file: Iterable[Segment]) -> bool:
     """Whether the first frame is coded without loss (annex H)."""
     return first_frame(file) in _LOSSLESS

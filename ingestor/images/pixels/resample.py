@@ -31,12 +31,12 @@ Rows = Callable[[int, int], bytes | np.ndarray]
 _SUPPORT = 3
 _BAND_PIXELS = 500_000
 """Of the result, before what it was made of is given back."""
-_STEP_BYTES = 250_000
-"""What stands between the two passes at a time: more would not stay in the caches."""
+_STEP_VALUES = 250_000
+"""What stands between the two passes at a time: more would not stay in the caches. Of floats it is a megabyte: rows
+are turned into them anew for each step that they reach into, and fewer of them at a time took half as long again."""
 _LEAST_STEP_ROWS = 8
 _FINEST_PART = 64
 """Of a pixel, by which a last column or row can be less than a whole one."""
-_FLOAT_BYTES = 4
 _FULL = 65535
 _HAIR = 1 / 1024
 """A sum of floats that ends in a half is a last bit above it on one processor, and below it on another: with this, all
@@ -125,8 +125,7 @@ class _Work:
     @property
     def step_rows(self) -> int:
         """How many rows of the result are made at once."""
-        row_bytes = self.source.size.width * self.source.channels * (_FLOAT_BYTES if self.is_float else 1)
-        return max(_LEAST_STEP_ROWS, _STEP_BYTES // row_bytes)
+        return max(_LEAST_STEP_ROWS, _STEP_VALUES // (self.source.size.width * self.source.channels))
 
     def rows_for(self, first: int, last: int) -> tuple[int, int]:
         """From, and before, which rows of the source these of the result are made."""

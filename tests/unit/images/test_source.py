@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from ingestor.errors import ImageRejected, SourceNotReady
+from ingestor.images import mapped as mapped_file
 from ingestor.images import source
 from ingestor.images.source import opened
 
@@ -109,7 +110,7 @@ def large(tmp_path):
 def test_a_large_file_that_is_gone_through_is_not_held(mapped, large):
     with opened(large, PLENTY) as file:
         seen = file.once(bytes)
-        with file.in_passing() as data:
+        with file.in_passing(0) as data:
             assert isinstance(data, mmap.mmap)
             assert data[:] == large.read_bytes()
             assert (file._whole, file._found) == (None, {})
@@ -118,24 +119,48 @@ def test_a_large_file_that_is_gone_through_is_not_held(mapped, large):
 
 def test_what_was_given_back_is_read_again(mapped, large, monkeypatch):
     monkeypatch.setattr(source, "_GIVE_BACK_SECONDS", 0.0)
-    with opened(large, PLENTY) as file, file.in_passing() as data:
+    with opened(large, PLENTY) as file, file.in_passing(0) as data:
         for _ in range(1000):
             assert data[-mmap.PAGESIZE :] == large.read_bytes()[-mmap.PAGESIZE :]
     assert "give back" not in {thread.name for thread in threading.enumerate()}
 
 
+@pytest.mark.parametrize("mode", ["r+b", "wb"])
+@pytest.mark.parametrize("checked", [1, mmap.PAGESIZE, mmap.PAGESIZE + 1])
+def test_what_was_checked_of_a_large_file_stays_whoever_writes_to_it(mapped, large, checked, mode, monkeypatch):
+    monkeypatch.setattr(source, "_GIVE_BACK_SECONDS", 0.0)
+    data, other = large.read_bytes(), bytes(3 * mmap.PAGESIZE)
+    with opened(large, PLENTY) as file:
+        file.whole()
+        with file.in_passing(checked) as passing:
+            assert passing[:] == data
+            with large.open(mode) as written:  # "wb" makes it empty first, which takes private copies away too
+                written.write(other)
+            for _ in range(1000):
+                assert passing[:checked] == data[:checked]
+            assert passing[-1:] == b"\0"
+    assert large.read_bytes() == other
+
+
+def test_a_large_file_that_was_checked_to_its_end_or_grows_is_held(mapped, large):
+    with opened(large, PLENTY) as file:
+        with large.open("ab") as written:
+            written.write(b"more")
+        for checked in (3 * mmap.PAGESIZE, 3 * mmap.PAGESIZE + 4):
+            with file.in_passing(checked) as passing:
+                assert passing == large.read_bytes()
+
+
 def test_a_file_that_must_be_held_is_gone_through_all_the_same(mapped, large, monkeypatch):
     data = large.read_bytes()
 
-    def refuse(*_, **__):
-        raise OSError(errno.ENODEV, "this file system maps no files")
-
     with opened(large, PLENTY) as file:
         file.replace(data[: 2 * mmap.PAGESIZE])
-        with file.in_passing() as passing:
+        with file.in_passing(0) as passing:
             assert passing == data[: 2 * mmap.PAGESIZE]
-    monkeypatch.setattr(mmap, "mmap", refuse)
-    with opened(large, PLENTY) as file, file.in_passing() as passing:
+    # This file system maps no files.
+    monkeypatch.setattr(mapped_file, "_map", lambda *_: mapped_file._FAILED)
+    with opened(large, PLENTY) as file, file.in_passing(0) as passing:
         assert passing == data
 
 
@@ -144,5 +169,5 @@ def test_without_another_thread_a_large_file_is_read_too(mapped, large, monkeypa
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with opened(large, PLENTY) as file, file.in_passing() as data:
+    with opened(large, PLENTY) as file, file.in_passing(0) as data:
         assert data[:] == large.read_bytes()

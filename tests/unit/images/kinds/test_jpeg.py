@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ingestor.images import source
-from ingestor.images.kinds import jpeg, webp
+from ingestor.images.kinds import jpeg, jpeg_markers, webp
 from ingestor.images.kinds.jpeg_markers import Walk
 from ingestor.images.pixels.samples import Picture, Samples
 from ingestor.policy.sizing import Size
@@ -91,6 +91,46 @@ def test_damage_to_a_file_that_is_not_held_is_found_too(tmp_path, monkeypatch):
     path.write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 4096 :])
     with source.opened(path, 300_000_000) as file, pytest.raises(ValueError, match="data"):
         jpeg.samples_of(file, Size(800, 600), strict=True)
+
+
+def test_the_frame_that_is_decoded_is_the_one_that_was_checked(tmp_path, monkeypatch):
+    # Of one that is coded without loss the library writes more than it has memory for.
+    monkeypatch.setattr(source, "_HELD_BYTES", 0)
+    data, other = kit.jpeg(kit.photograph(800, 600)), kit.lossless_jpeg()
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    start = jpeg_markers.start_of_data(Walk(data))
+    seen = []
+
+    def pixels(passing, *given, **more):
+        path.write_bytes(other + bytes(len(data) - len(other)))
+        seen.append(passing[:start])
+        raise ValueError("enough seen")
+
+    monkeypatch.setattr(jpeg, "_pixels", pixels)
+    with source.opened(path, 300_000_000) as file, pytest.raises(jpeg.NotReadHere, match="without loss"):
+        jpeg.samples_of(file, Size(100, 75), strict=False)
+    assert seen == [data[:start]]
+
+
+@pytest.mark.parametrize("held_bytes", [0, 4_000_000])
+def test_what_is_odd_is_not_decoded_in_the_same_way_again(held_bytes, tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "_HELD_BYTES", held_bytes)
+    data = kit.jpeg(kit.photograph(800, 600))
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[:-2] + bytes(20) + data[-2:])
+    decoded = jpeg._pixels
+    asked = []
+
+    def pixels(*given, strict):
+        asked.append(strict)
+        return decoded(*given, strict=strict)
+
+    monkeypatch.setattr(jpeg, "_pixels", pixels)
+    with source.opened(path, 300_000_000) as file:
+        _, odd = jpeg.samples_of(file, Size(800, 600), strict=True)
+    assert "extraneous" in odd[0]
+    assert asked == [True, False]
 
 
 def test_what_is_no_jpeg_is_not_read_here():

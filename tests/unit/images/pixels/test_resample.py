@@ -99,13 +99,27 @@ def test_how_the_work_is_divided_changes_no_pixel(monkeypatch, mode, light):
     box = Size(301, 203)
     whole = shape.resized(image, box, light=light).tobytes()
     monkeypatch.setattr(resample, "_BAND_PIXELS", 301 * 32)
-    monkeypatch.setattr(resample, "_STEP_BYTES", 700 * 4 * 9)
+    monkeypatch.setattr(resample, "_STEP_VALUES", 700 * 4 * 9)
     assert shape.resized(image, box, light=light).tobytes() == whole
+
+
+@pytest.mark.parametrize("light", ["encoded", "linear"])
+def test_no_fewer_rows_are_made_at_once_in_light(monkeypatch, light):
+    counts = []
+
+    def image_of(work, pixels, count):
+        counts.append(count)
+        return as_image(work, pixels, count)
+
+    as_image = resample._Work._as_image
+    monkeypatch.setattr(resample._Work, "_as_image", image_of)
+    shape.resized(kit.photograph(5200, 400), Size(1024, 79), light=light)
+    assert counts[0] >= 14
 
 
 def test_rows_are_given_back_as_they_are_used_up(monkeypatch):
     monkeypatch.setattr(resample, "_BAND_PIXELS", 301 * 32)
-    monkeypatch.setattr(resample, "_STEP_BYTES", 700 * 3 * 32)
+    monkeypatch.setattr(resample, "_STEP_VALUES", 700 * 3 * 32)
     pixels = np.asarray(kit.photograph(700, 470)).copy()
     meant = shape.resized(Image.fromarray(pixels), Size(301, 203)).tobytes()
     samples, left = Samples("RGB", pixels), []
