@@ -50,8 +50,6 @@ from ingestor.policy.sizing import Size
 from ingestor.ports import NormaliseRules
 
 _USUAL = ("JPEG", "PNG", "WEBP")
-_LARGE_PIXELS = 16_000_000
-"""From here on what the heap has kept is given back before pixels come, and before they are encoded."""
 _LONGEST_TEXT_CHUNK = 8 * 1024 * 1024
 """Unpacked; Pillow's own limit of 1 MB refuses honest colour profiles."""
 
@@ -213,8 +211,7 @@ def _made(file: Source, header: Header, undecoded: Undecoded, what: Plan, rules:
         picture, odd_depth = colour.to_eight_bits(picture)
         image = shape.resized(picture, what.box, shown, light=rules.light)
         del picture
-        if header.size.pixels >= _LARGE_PIXELS:
-            heap.give_back()
+        heap.give_back(header.size.pixels)
         image, colour_changed, odd_colour = colour.to_srgb(image, shown_header)
     colour_changed = colour_changed or shown_header is not header
     image = shape.turned(image, what.orientation)
@@ -253,8 +250,7 @@ def _pixels(
     # Taken apart here, so that nothing but the caller's variable holds the pixels.
     # A JPEG that is made smaller while it is decoded is averaged as it is stored.
     wanted = what.box if rules.light == "encoded" else header.size
-    if header.size.pixels >= _LARGE_PIXELS:
-        heap.give_back()
+    heap.give_back(header.size.pixels)
     decoded = decode.pixels(file, header, undecoded, wanted, rules.integrity, to_resize=what.must_resize)
     return decoded.image, decoded.shown, decoded.odd, decoded.header
 

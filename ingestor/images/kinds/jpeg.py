@@ -80,12 +80,12 @@ def decode(file: Walk, size: Size, *, strict: bool) -> tuple[Image.Image, list[s
 def samples(file: Walk, size: Size, *, strict: bool, is_odd: bool = False) -> tuple[Picture, list[str]]:
     """Like `decode`, for a picture that is about to be made smaller: with less memory, where there is a way.
 
-    `is_odd`: its decoder has told something already.
+    `is_odd`: something speaks against it already, and decoding it as if it were whole is no use.
     """
     if (found := kind(file)) not in _AVERAGED:
         return decode(file, size, strict=strict)
     space, mode = _AVERAGED[found]
-    pixels, odd = (_odd if is_odd else _decoded)(file, space, size, strict=strict)
+    pixels, odd = (_decoded_though_odd if is_odd else _decoded)(file, space, size, strict=strict)
     return Samples(mode, pixels), odd
 
 
@@ -93,17 +93,16 @@ def samples_of(source: Source, size: Size, *, strict: bool) -> tuple[Picture, li
     """Like `samples`, of a file of its own: a large one is not held in memory beside its pixels."""
     found = kind(source.once(Walk))
     start = jpeg_markers.start_of_data(source.once(Walk))
-    if found not in _AVERAGED or start is None or (strict and not _may_be_whole(source.once(Walk))):
-        return samples(source.once(Walk), size, strict=strict)
-    with contextlib.suppress(ValueError):
-        return _passed(source, start, found, size, strict=strict), []
+    if found in _AVERAGED and start is not None and (not strict or _may_be_whole(source.once(Walk))):
+        with contextlib.suppress(ValueError):
+            return _passed(source, start, found, size, strict=strict), []
     # What kind it is has to be asked again: it may be another file by now.
     return samples(source.once(Walk), size, strict=strict, is_odd=True)
 
 
-def _passed(source: Source, start: int, kind_: str, size: Size, *, strict: bool) -> Samples:
+def _passed(source: Source, start: int, found: str, size: Size, *, strict: bool) -> Samples:
     # Taken apart here, so that nothing holds the file's bytes afterwards.
-    space, mode = _AVERAGED[kind_]
+    space, mode = _AVERAGED[found]
     with source.in_passing(start) as data:
         return Samples(mode, _pixels(data, space, size, strict=strict))
 
@@ -134,10 +133,10 @@ def _decoded(file: Walk, space: str, size: Size, *, strict: bool) -> tuple[np.nd
     if strict and _may_be_whole(file):
         with contextlib.suppress(ValueError):
             return _pixels(file.data, space, size, strict=True), []
-    return _odd(file, space, size, strict=strict)
+    return _decoded_though_odd(file, space, size, strict=strict)
 
 
-def _odd(file: Walk, space: str, size: Size, *, strict: bool) -> tuple[np.ndarray, list[str]]:
+def _decoded_though_odd(file: Walk, space: str, size: Size, *, strict: bool) -> tuple[np.ndarray, list[str]]:
     odd = check(file) if strict else []
     with contextlib.suppress(ValueError):
         return _pixels(file.data, space, size, strict=False), odd

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from ingestor.errors import DiskFault, ImageRejected, SourceNotReady
-from ingestor.images import fitting
+from ingestor.images import fitting, heap
 from ingestor.images.kinds import jpeg, jpeg_markers
 from ingestor.images.normalise import inspect, normalise
 from ingestor.images.source import Source
@@ -88,6 +88,14 @@ def test_a_large_jpeg_is_not_held_beside_its_pixels(write, tmp_path, monkeypatch
     finally:
         tracemalloc.stop()
     assert held[0] < path.stat().st_size / 2
+
+
+@pytest.mark.parametrize(("side", "times"), [(4200, 2), (1000, 0)])
+def test_the_heap_gives_back_around_large_pictures_alone(made_fit, monkeypatch, side, times):
+    trimmed = []
+    monkeypatch.setattr(heap, "_trim", trimmed.append)
+    made_fit(kit.jpeg(Image.new("L", (side, side), 90)), longest_side_px=300)
+    assert len(trimmed) == times
 
 
 def test_a_plan_refuses_by_the_header_what_is_refused_by_it(write, tmp_path):
